@@ -33,7 +33,7 @@ interp_throw(struct interp *in, const struct node *at, const char *class_name, c
              ...)
 {
     struct exception *e = arena_alloc(in->arena, sizeof(*e));
-    char text[1200];
+    char text[INTERP_MESSAGE_MAX];
     va_list args;
 
     va_start(args, format);
@@ -133,10 +133,7 @@ interp_eval_text(struct interp *in, const struct node *n, struct str *out)
 {
     struct value v;
 
-    if (!interp_eval(in, n, &v))
-        return false;
-    *out = value_to_text(in->arena, v);
-    return true;
+    return interp_eval(in, n, &v) && interp_to_text(in, n, v, out);
 }
 
 static bool
@@ -193,23 +190,6 @@ read_value(struct interp *in, struct value v, struct value *out)
     in->scope = before;
     in->depth--;
     return ok;
-}
-
-bool
-interp_to_text(struct interp *in, const struct node *at, struct value v, struct str *out)
-{
-    struct args none = {0};
-    struct value result;
-    bool found = false;
-
-    if (v.type == V_OBJECT && v.object->class_node != NULL) {
-        if (!class_call(in, at, v, STR("toString"), &none, &result, &found))
-            return false;
-        if (found)
-            v = result;
-    }
-    *out = value_to_text(in->arena, v);
-    return !value_is_number(v) || interp_spend(in, at, interp_weight(v));
 }
 
 static bool
@@ -811,7 +791,8 @@ interp_eval(struct interp *in, const struct node *n, struct value *out)
         return false;
     ok = eval_inner(in, n, out);
     in->depth--;
-    return ok;
+    /* interp_text() cannot fail itself */
+    return ok && (in->evaluations < in->evaluations_max || interp_spend(in, n, 1));
 }
 
 bool

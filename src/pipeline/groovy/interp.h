@@ -15,6 +15,7 @@
 #define INTERP_EVALUATIONS_MAX 300000000u
 #define INTERP_TEXT_MAX VALUE_TEXT_MAX
 #define INTERP_ARGS_MAX 32
+#define INTERP_MESSAGE_MAX 1200u /* bytes of what interp_throw() says */
 
 enum completion {
     COMPLETION_NONE,
@@ -123,9 +124,16 @@ bool interp_args(struct interp *in, const struct node *call, struct args *out) M
 /* object.name(args), as a script would call it. */
 bool interp_call_method(struct interp *in, const struct node *at, struct value object,
                         struct str name, const struct args *args, struct value *out) MUST_CHECK;
-/* A value as text; toString() of classes of the file is called. */
+/* A value as text; toString() of classes of the file is called. All that makes texts for a script goes
+ * through these three: they count as evaluations what it takes, up to VALUE_TEXT_MAX. */
 bool interp_to_text(struct interp *in, const struct node *at, struct value v,
                     struct str *out) MUST_CHECK;
+/* Added to a buffer, until that has `most` bytes. */
+bool interp_format(struct interp *in, const struct node *at, struct value v, size_t most,
+                   struct strbuf *out) MUST_CHECK;
+/* Where nothing can fail: no toString() of the file, and a text that is more than the script may
+ * still cost is cut short. The evaluation that this is part of then ends with the error. */
+struct str interp_text(struct interp *in, struct value v);
 /* What comes by chance: the time of day, random bits, or another value. After a restart a build gets
  * what it got before (interp_world.settle). */
 int64_t interp_now_ms(struct interp *in);

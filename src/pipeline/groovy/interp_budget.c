@@ -3,8 +3,9 @@
  * script holds count here, too. */
 #include "pipeline/groovy/interp_scope.h"
 
+#include <limits.h>
+
 #define POLL_EACH 64            /* evaluations */
-#define VISITS_AN_EVALUATION 16 /* of values or of 64 bytes, in C */
 
 bool
 interp_spend(struct interp *in, const struct node *at, size_t count)
@@ -35,19 +36,111 @@ interp_spend_for(struct interp *in, const struct node *at, struct value a, struc
     return weight == 0 || interp_spend(in, at, weight);
 }
 
+static unsigned
+visits_left(const struct interp *in)
+{
+    const uint64_t n = (uint64_t)(in->evaluations_max - in->evaluations) * VISITS_AN_EVALUATION;
+
+    return n > UINT_MAX ? UINT_MAX : (unsigned)n;
+}
+
+unsigned
+interp_visits(const struct interp *in)
+{
+    const unsigned left = visits_left(in);
+
+    return left < VALUE_VISITS_MAX ? left : VALUE_VISITS_MAX;
+}
+
+bool
+interp_visited(struct interp *in, const struct node *at, unsigned had, unsigned left,
+               const char *too_large)
+{
+    const bool is_spent = left == 0 && had < VALUE_VISITS_MAX; /* there were no more evaluations */
+    const size_t cost = is_spent ? SIZE_MAX : (had - left) / VISITS_AN_EVALUATION;
+
+    if (cost > 0 && !interp_spend(in, at, cost))
+        return false;
+    return left > 0 || interp_throw(in, at, "OutOfMemoryError", "%s", too_large);
+}
+
 bool
 interp_equal(struct interp *in, const struct node *at, struct value a, struct value b,
              enum equality mode, bool *out)
 {
-    unsigned left = VALUE_VISITS_MAX;
+    unsigned left = interp_visits(in);
+    const unsigned had = left;
 
     if (a.type == V_LIST && b.type == V_LIST && list_is_set(a.list) && list_is_set(b.list) &&
         a.list->count == b.list->count && !set_contains(in, at, b.list, value_null(), out))
         return false; /* it has its keys now, by which its items are found */
     *out = value_equal_within(a, b, mode, &left);
-    if (left == 0)
-        return interp_throw(in, at, "OutOfMemoryError", "the values are too large to be compared");
-    return interp_spend(in, at, (VALUE_VISITS_MAX - left) / VISITS_AN_EVALUATION);
+    return interp_visited(in, at, had, left, "the values are too large to be compared");
+}
+
+struct asking {
+    struct interp *in;
+    const struct node *at;
+};
+
+/* By toString() of its class, if that has one. */
+static bool
+format_instance(const struct formatting *f, struct value v, struct strbuf *out)
+{
+    const struct asking *asking = f->ctx;
+    const struct args none = {0};
+    struct value text = v;
+    bool found = false;
+
+    if (!class_call(asking->in, asking->at, v, STR("toString"), &none, &text, &found))
+        return false;
+    strbuf_add(out, interp_text(asking->in, text));
+    return true;
+}
+
+bool
+interp_format(struct interp *in, const struct node *at, struct value v, size_t most,
+              struct strbuf *out)
+{
+    struct asking asking = {in, at};
+    struct formatting f = {.most = most, .left = visits_left(in), .instance = format_instance,
+                           .ctx = &asking};
+    const unsigned had = f.left;
+    size_t cost;
+
+    if (!value_format_within(v, &f, out))
+        return false;
+    cost = f.left == 0 ? SIZE_MAX : (had - f.left) / VISITS_AN_EVALUATION;
+    return cost == 0 || interp_spend(in, at, cost);
+}
+
+bool
+interp_to_text(struct interp *in, const struct node *at, struct value v, struct str *out)
+{
+    cleanup(strbuf_done) struct strbuf b = {0};
+
+    *out = v.text;
+    if (v.type == V_TEXT)
+        return true;
+    if (!interp_format(in, at, v, INTERP_TEXT_MAX, &b))
+        return false;
+    *out = arena_dup(in->arena, strbuf_str(&b));
+    return true;
+}
+
+struct str
+interp_text(struct interp *in, struct value v)
+{
+    cleanup(strbuf_done) struct strbuf b = {0};
+    struct formatting f = {.most = INTERP_TEXT_MAX, .left = visits_left(in)};
+    const unsigned had = f.left;
+
+    if (v.type == V_TEXT)
+        return v.text;
+    (void)!value_format_within(v, &f, &b); /* nobody is asked, so nothing fails */
+    in->evaluations = f.left == 0 ? in->evaluations_max
+                                  : in->evaluations + (had - f.left) / VISITS_AN_EVALUATION;
+    return arena_dup(in->arena, strbuf_str(&b));
 }
 
 /* As long as it takes to make a text of it, or a whole number. */

@@ -169,7 +169,7 @@ set_named(struct interp *in, const struct node *at, struct value self, const str
 {
     for (size_t i = 0; i < named->count; i++) {
         bool found = false;
-        struct str name = value_to_text(in->arena, named->at[i].key);
+        struct str name = interp_text(in, named->at[i].key);
         if (!class_set(in, at, self, name, named->at[i].value, &found))
             return false;
         if (!found)
@@ -320,11 +320,11 @@ call_enum(struct interp *in, const struct node *at, struct value object, struct 
         return true;
     }
     if (object.type == V_HOST && str_is(name, "valueOf") && args->count == 1) {
-        v = map_find(c->statics, value_text(value_to_text(in->arena, args->at[0])));
+        v = map_find(c->statics, value_text(interp_text(in, args->at[0])));
         if (v == NULL)
             return interp_throw(in, at, "IllegalArgumentException",
                                 "No enum constant " STR_FMT "." STR_FMT, STR_ARG(c->node->text),
-                                STR_ARG(value_to_text(in->arena, args->at[0])));
+                                STR_ARG(interp_text(in, args->at[0])));
         *out = *v;
         return true;
     }

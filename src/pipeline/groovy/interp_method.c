@@ -212,12 +212,9 @@ add_shown(struct interp *in, const struct node *at, struct value v, struct strbu
     cleanup(strbuf_done) struct strbuf start = {0};
     struct str text, shown;
 
-    if (v.type == V_LIST || v.type == V_MAP || value_is_object(v, "Entry")) {
-        value_format_start(v, SHOWN_MAX * UTF8_MAX, &start);
-        text = strbuf_str(&start);
-    } else if (!interp_to_text(in, at, v, &text)) {
+    if (!interp_format(in, at, v, SHOWN_MAX * UTF8_MAX, &start))
         return false;
-    }
+    text = strbuf_str(&start);
     shown = text_part(text, 0, SHOWN_MAX);
     strbuf_add(out, shown);
     if (shown.len < text.len)

@@ -323,7 +323,7 @@ interp_index_value(struct interp *in, const struct node *n, struct value object,
         return true;
     }
     if (object.type == V_OBJECT || object.type == V_EXCEPTION)
-        return get_property(in, n, object, value_to_text(in->arena, index), out);
+        return get_property(in, n, object, interp_text(in, index), out);
     if (object.type == V_LIST && value_is_integer(index)) {
         if (index_of(index.number, object.list->count, &at)) {
             *out = object.list->at[at];
@@ -348,7 +348,7 @@ interp_index_value(struct interp *in, const struct node *n, struct value object,
         return true;
     }
     if (object.type == V_HOST && in->world->get != NULL)
-        return in->world->get(in, n, object, value_to_text(in->arena, index), out);
+        return in->world->get(in, n, object, interp_text(in, index), out);
     if (object.type == V_NULL)
         return interp_throw(in, n, "NullPointerException",
                             "Cannot invoke method getAt() on null object");
@@ -430,7 +430,7 @@ assign_index(struct interp *in, const struct node *at, struct value object, stru
         return true;
     }
     if (object.type == V_HOST && in->world->set != NULL)
-        return in->world->set(in, at, object, value_to_text(in->arena, index), v);
+        return in->world->set(in, at, object, interp_text(in, index), v);
     if (object.type == V_NULL)
         return interp_throw(in, at, "NullPointerException",
                             "Cannot invoke method putAt() on null object");

@@ -53,6 +53,12 @@ const struct value *scope_delegate(const struct scope *s, bool first);
 /* Work in C that grows with what the script holds counts as so many evaluations: every loop over a
  * list, a map or a text. False: the script has used up what it may, or the build was aborted. */
 bool interp_spend(struct interp *in, const struct node *at, size_t count) MUST_CHECK;
+#define VISITS_AN_EVALUATION 16 /* of values or of 64 bytes, in C */
+/* How many values one walk may look at; and then what it has left of them is paid for, or the error is that
+ * they did not do. */
+unsigned interp_visits(const struct interp *in);
+bool interp_visited(struct interp *in, const struct node *at, unsigned had, unsigned left,
+                    const char *too_large) MUST_CHECK;
 /* How many evaluations a walk over a value's items or bytes counts as. */
 size_t interp_weight(struct value v);
 /* Both weights, if there are any. */

@@ -11,7 +11,7 @@ new_exception(struct interp *in, const struct node *n, struct str class_name,
 
     e->class_name = class_name;
     e->has_no_message = first == NULL;
-    e->message = first == NULL ? STR("null") : value_to_text(in->arena, *first);
+    e->message = first == NULL ? STR("null") : interp_text(in, *first);
     for (size_t i = 0; i < args->count && i < 2; i++)
         if (args->at[i].type == V_EXCEPTION)
             e->because = args->at[i].exception;
@@ -40,7 +40,7 @@ new_array(struct interp *in, const struct node *n, const struct value *sizes, si
         return interp_throw(in, n, "OutOfMemoryError", "the array is too large");
     if (!value_is_integer(sizes[0]) || sizes[0].number < 0)
         return interp_throw(in, n, "NegativeArraySizeException", STR_FMT,
-                            STR_ARG(value_to_text(in->arena, sizes[0])));
+                            STR_ARG(interp_text(in, sizes[0])));
     if (!interp_spend(in, n, (size_t)sizes[0].number))
         return false;
     *out = value_list(in->arena);
@@ -214,7 +214,7 @@ case_matches(struct interp *in, const struct node *at, struct value v, struct va
     if (test.type == V_LIST)
         return operator_in(in, at, v, test, out);
     if (test.type == V_PATTERN)
-        return regex_matches(in, at, value_to_text(in->arena, v), test.text, out);
+        return regex_matches(in, at, interp_text(in, v), test.text, out);
     if (test.type == V_HOST && test.host == HOST_CLASS) {
         *out = operator_instanceof(v, test.text) || class_is(in, v, test.text);
         return true;
@@ -432,7 +432,8 @@ assertion_failed(struct interp *in, const struct node *n, const struct value *me
     bool has_values = false;
 
     if (message != NULL) {
-        value_format(*message, &text);
+        if (!interp_format(in, n, *message, INTERP_MESSAGE_MAX, &text))
+            return false;
         strbuf_add_cstr(&text, ". Expression: ");
     } else {
         strbuf_add_cstr(&text, "assert ");
@@ -446,7 +447,8 @@ assertion_failed(struct interp *in, const struct node *n, const struct value *me
             return false;
         strbuf_add_cstr(&text, has_values ? ", " : ". Values: ");
         strbuf_addf(&text, STR_FMT " = ", STR_ARG(sides[i]->text));
-        value_format(v, &text);
+        if (!interp_format(in, n, v, INTERP_MESSAGE_MAX, &text))
+            return false;
         has_values = true;
     }
     return interp_throw(in, n, "AssertionError", "%s", strbuf_cstr(&text));

@@ -30,7 +30,7 @@ group(struct interp *in, const struct node *at, const struct object *m, struct v
         return interp_throw(in, at, "IllegalStateException", "No match found");
     if (value_is_integer(which))
         n = which.number < 0 ? SIZE_MAX : (size_t)which.number;
-    else if (!regex_group_number(in, at, m->pattern, value_to_text(in->arena, which), &n))
+    else if (!regex_group_number(in, at, m->pattern, interp_text(in, which), &n))
         return false;
     match = m->list->at[m->number];
     if (match.type == V_LIST && n < match.list->count)
@@ -90,7 +90,7 @@ method_matcher(struct interp *in, const struct node *call, struct value object, 
         struct str text;
         struct value with = args->at[0];
         if (with.type != V_CLOSURE)
-            with = value_text(value_to_text(in->arena, with));
+            with = value_text(interp_text(in, with));
         if (!regex_replace(in, call, m->text, m->pattern, with, str_is(name, "replaceAll"), &text))
             return false;
         *out = value_text(text);

@@ -250,14 +250,15 @@ list_joined(const struct call *c)
 {
     cleanup(strbuf_done) struct strbuf b = {0};
     const struct list *l = c->self.list;
-    struct str between = c->args->count > 0 ? value_to_text(c->in->arena, c->args->at[0]) : STR("");
+    struct str between = call_text(c, 0);
 
     for (size_t i = 0; i < l->count && b.len < INTERP_TEXT_MAX; i++) {
         if (i > 0)
             strbuf_add(&b, between);
-        value_format(l->at[i], &b);
+        if (!interp_format(c->in, c->at, l->at[i], INTERP_TEXT_MAX, &b))
+            return false;
     }
-    *c->out = value_text(arena_dup(c->in->arena, strbuf_str(&b)));
+    call_give(c, &b);
     return true;
 }
 
@@ -331,7 +332,7 @@ list_read(const struct call *c, bool *ok)
     } else if (call_is(c, "isEmpty", 0)) {
         *c->out = value_bool(n == 0);
     } else if (str_is(c->name, "join") && c->args->count <= 1) {
-        return list_joined(c);
+        *ok = list_joined(c);
     } else if (call_is(c, "first", 0) || call_is(c, "head", 0) || call_is(c, "last", 0)) {
         if (n == 0)
             *ok = interp_throw(c->in, c->at, "NoSuchElementException",
@@ -372,9 +373,13 @@ list_read(const struct call *c, bool *ok)
         for (k = n; k > 0; k--)
             list_add(c->in->arena, c->out->list, l->at[k - 1]);
     } else if (call_is(c, "flatten", 0)) {
-        unsigned left = VALUE_VISITS_MAX;
+        const unsigned had = interp_visits(c->in);
+        unsigned left = had;
         *c->out = value_list(c->in->arena);
-        if (!flatten(c->in, l, c->out->list, 0, &left))
+        *ok = flatten(c->in, l, c->out->list, 0, &left);
+        if (!interp_visited(c->in, c->at, had, left, "the list is too large"))
+            *ok = false;
+        else if (!*ok)
             *ok = interp_throw(c->in, c->at, "OutOfMemoryError", "the list is too large");
     } else if (call_is(c, "sum", 0)) {
         for (k = 0; k < n && *ok; k++) {
@@ -522,8 +527,8 @@ call_known(struct interp *in, const struct node *call, struct value object, stru
         return true;
     *found = true;
     if (call_is(&c, "toString", 0))
-        *out = value_text(value_to_text(in->arena, object));
-    else if (call_is(&c, "equals", 1))
+        return call_give_shown(&c);
+    if (call_is(&c, "equals", 1))
         return interp_equal(in, call, object, args->at[0], EQUAL_BY_VALUE, &truth) &&
                ((*out = value_bool(truth)), true);
     else if (call_is(&c, "getClass", 0))
@@ -590,10 +595,13 @@ method_static(struct interp *in, const struct node *call, struct str class_name,
 {
     struct value a = args->count > 0 ? args->at[0] : value_null();
     const bool is_whole = str_is(class_name, "Integer") || str_is(class_name, "Long");
+    struct str text;
 
     *found = true;
     if (str_is(class_name, "String") && str_is(name, "valueOf") && args->count == 1) {
-        *out = value_text(value_to_text(in->arena, a));
+        if (!interp_to_text(in, call, a, &text))
+            return false;
+        *out = value_text(text);
         return true;
     }
     if (str_is(class_name, "String") && str_is(name, "format") && args->count > 0)
@@ -607,13 +615,13 @@ method_static(struct interp *in, const struct node *call, struct str class_name,
         if (value_is_number(a))
             return operator_cast(in, call, a, class_name, false, out);
         static const struct args none = {0};
-        return method_call(in, call, value_text(value_to_text(in->arena, a)),
+        return method_call(in, call, value_text(interp_text(in, a)),
                            str_is(class_name, "Long") ? STR("toLong") : STR("toInteger"), &none,
                            out, found);
     }
     if (str_is(class_name, "Boolean") && args->count == 1 &&
         (str_is(name, "parseBoolean") || str_is(name, "valueOf"))) {
-        *out = value_bool(str_equal_nocase(value_to_text(in->arena, a), STR("true")));
+        *out = value_bool(str_equal_nocase(interp_text(in, a), STR("true")));
         return true;
     }
     *found = false;

@@ -38,7 +38,7 @@ call_is(const struct call *c, const char *name, size_t arguments)
 static inline struct str
 call_text(const struct call *c, size_t i)
 {
-    return i < c->args->count ? value_to_text(c->in->arena, c->args->at[i]) : (struct str){0};
+    return i < c->args->count ? interp_text(c->in, c->args->at[i]) : (struct str){0};
 }
 
 static inline bool
@@ -51,6 +51,18 @@ static inline void
 call_give(const struct call *c, const struct strbuf *text)
 {
     *c->out = value_text(arena_dup(c->in->arena, strbuf_str(text)));
+}
+
+/* The whole value as text, as toString() gives it. */
+static inline bool
+call_give_shown(const struct call *c)
+{
+    struct str text;
+
+    if (!interp_to_text(c->in, c->at, c->self, &text))
+        return false;
+    *c->out = value_text(text);
+    return true;
 }
 
 static inline bool

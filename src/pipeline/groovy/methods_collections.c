@@ -244,10 +244,8 @@ method_list_rare(const struct call *c, bool *ok)
         l->at[k] = pair;
         *c->out = c->self;
     } else if (call_is(c, "asList", 0) || call_is(c, "toListString", 0)) {
-        if (str_is(c->name, "asList"))
-            *ok = list_to_kind(c->in, c->at, l, LIST_PLAIN, c->out);
-        else
-            *c->out = value_text(value_to_text(c->in->arena, c->self));
+        *ok = str_is(c->name, "asList") ? list_to_kind(c->in, c->at, l, LIST_PLAIN, c->out)
+                                        : call_give_shown(c);
     } else {
         return false;
     }
@@ -342,7 +340,7 @@ method_map_rare(const struct call *c, bool *ok)
     } else if ((call_is(c, "firstKey", 0) || call_is(c, "lastKey", 0)) && m->count > 0) {
         *c->out = m->at[str_is(c->name, "firstKey") ? 0 : m->count - 1].key;
     } else if (call_is(c, "toMapString", 0)) {
-        *c->out = value_text(value_to_text(c->in->arena, c->self));
+        *ok = call_give_shown(c);
     } else {
         return false;
     }

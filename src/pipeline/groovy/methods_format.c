@@ -163,7 +163,7 @@ method_format(struct interp *in, const struct node *at, const struct value *args
               struct value *out)
 {
     cleanup(strbuf_done) struct strbuf text = {0};
-    struct str format = value_to_text(in->arena, args[0]);
+    struct str format = interp_text(in, args[0]);
     const struct value *values = args + 1;
     size_t left = count - 1, used = 0;
 

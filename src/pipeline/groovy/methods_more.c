@@ -433,7 +433,7 @@ method_list(const struct call *c, bool *ok)
             } else if (c->block != NULL)
                 *ok = ask(c, l->at[i], &result);
             else if (arg[0].type == V_PATTERN) {
-                *ok = regex_matches(c->in, c->at, value_to_text(c->in->arena, l->at[i]),
+                *ok = regex_matches(c->in, c->at, interp_text(c->in, l->at[i]),
                                     arg[0].text, &matches);
                 result = value_bool(matches);
             }
@@ -633,40 +633,57 @@ method_closure(const struct call *c, bool *ok)
     return true;
 }
 
+static uint32_t hash_of(struct value v, unsigned depth, unsigned *left);
+
+/* As Java's, of the classes that hold others. */
+static uint32_t
+hash_of_items(struct value v, unsigned depth, unsigned *left)
+{
+    const bool is_set = v.type == V_LIST && list_is_set(v.list);
+    uint32_t h = v.type == V_LIST && !is_set;
+
+    for (size_t i = 0; v.type == V_LIST && i < v.list->count && *left > 0; i++)
+        h = (is_set ? h : h * 31) + hash_of(v.list->at[i], depth + 1, left);
+    for (size_t i = 0; v.type == V_MAP && i < v.map->count && *left > 0; i++)
+        h += hash_of(v.map->at[i].key, depth + 1, left) ^
+             hash_of(v.map->at[i].value, depth + 1, left);
+    return h;
+}
+
 static uint32_t
 hash_of(struct value v, unsigned depth, unsigned *left)
 {
     cleanup(strbuf_done) struct strbuf text = {0};
-    uint32_t h = 0;
+    struct formatting f = {.most = INTERP_TEXT_MAX};
 
-    if (*left == 0)
+    if (v.type == V_NULL || depth > VALUE_DEPTH_MAX || !value_take(1 + value_cost(v), left))
         return 0;
-    --*left;
-    *left -= value_cost(v) > *left ? *left : (unsigned)value_cost(v);
     if (value_is_number(v))
         return value_hash_number(v);
     if (v.type == V_BOOL)
         return v.truth ? 1231 : 1237;
-    if (v.type == V_LIST && list_is_set(v.list)) {
-        for (size_t i = 0; i < v.list->count && depth < VALUE_DEPTH_MAX; i++)
-            h += hash_of(v.list->at[i], depth + 1, left);
-        return h;
-    }
-    if (v.type == V_LIST) {
-        h = 1;
-        for (size_t i = 0; i < v.list->count && depth < VALUE_DEPTH_MAX; i++)
-            h = h * 31 + hash_of(v.list->at[i], depth + 1, left);
-        return h;
-    }
-    value_format(v, &text);
+    if (v.type == V_LIST || v.type == V_MAP)
+        return hash_of_items(v, depth, left);
+    f.left = *left;
+    (void)!value_format_within(v, &f, &text); /* nobody is asked, so nothing fails */
+    *left = f.left;
     return text_hash(strbuf_str(&text));
+}
+
+static bool
+give_hash(const struct call *c)
+{
+    const unsigned had = interp_visits(c->in);
+    unsigned left = had;
+
+    *c->out = value_int((int32_t)hash_of(c->self, 0, &left));
+    return interp_visited(c->in, c->at, had, left, "the value is too large for hashCode()");
 }
 
 /* What every value has. */
 static bool
 method_any(const struct call *c, bool *ok)
 {
-    unsigned left = VALUE_VISITS_MAX;
     struct value ignored;
 
     if ((call_is(c, "with", 1) || call_is(c, "tap", 1)) && c->block != NULL) {
@@ -674,11 +691,11 @@ method_any(const struct call *c, bool *ok)
         *ok = interp_call_closure(c->in, block.closure, &c->self, 1, &ignored);
         *c->out = str_is(c->name, "tap") ? c->self : ignored;
     } else if (call_is(c, "hashCode", 0)) {
-        *c->out = value_int((int32_t)hash_of(c->self, 0, &left));
+        *ok = give_hash(c);
     } else if (call_is(c, "inspect", 0) || call_is(c, "dump", 0)) {
-        *c->out = value_text(value_to_text(c->in->arena, c->self));
+        *ok = call_give_shown(c);
     } else if (call_is(c, "is", 1)) {
-        *c->out = value_bool(value_equal(c->self, c->args->at[0]));
+        *ok = operator_binary(c->in, c->at, T_IDENTICAL, c->self, c->args->at[0], c->out);
     } else if (call_is(c, "asBoolean", 0)) {
         *c->out = value_bool(value_truth(c->self));
     } else if (call_is(c, "asType", 1) && c->args->at[0].type == V_HOST) {
@@ -697,7 +714,7 @@ joined(const struct call *c, const struct list *l)
     cleanup(strbuf_done) struct strbuf b = {0};
 
     for (size_t i = 0; i < l->count; i++)
-        value_format(l->at[i], &b);
+        strbuf_add(&b, interp_text(c->in, l->at[i]));
     return arena_dup(c->in->arena, strbuf_str(&b));
 }
 

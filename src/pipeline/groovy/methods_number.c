@@ -96,7 +96,7 @@ no_intdiv(const struct call *c)
 {
     return interp_throw(c->in, c->at, "UnsupportedOperationException",
                         "Cannot use intdiv() on this number type: %s with value: " STR_FMT,
-                        value_type_name(c->self), STR_ARG(value_to_text(c->in->arena, c->self)));
+                        value_type_name(c->self), STR_ARG(interp_text(c->in, c->self)));
 }
 
 /* add and remainder are what Java calls them. */
@@ -488,16 +488,16 @@ number_new(struct interp *in, const struct node *at, struct str class_name,
         *out = value_object(in->arena, "MathContext");
         out->object->number = arg.number;
         out->object->pattern =
-            args->count > 1 ? value_to_text(in->arena, args->at[1]) : STR("HALF_UP");
+            args->count > 1 ? interp_text(in, args->at[1]) : STR("HALF_UP");
         return true;
     }
     if (str_is(class_name, "BigInteger") && args->count == 2 && value_is_integer(args->at[1]) &&
         args->at[1].number >= 2 && args->at[1].number <= 36) {
-        if (!bignum_parse(in->arena, value_to_text(in->arena, arg), (unsigned)args->at[1].number,
+        if (!bignum_parse(in->arena, interp_text(in, arg), (unsigned)args->at[1].number,
                           &n))
             return interp_throw(in, at, "NumberFormatException",
                                 "For input string: \"" STR_FMT "\"",
-                                STR_ARG(str_slice(value_to_text(in->arena, arg), 0, 100)));
+                                STR_ARG(str_slice(interp_text(in, arg), 0, 100)));
         *out = value_big(in->arena, n);
         return true;
     }

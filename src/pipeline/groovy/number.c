@@ -335,7 +335,7 @@ modulo(struct interp *in, const struct node *at, struct value a, struct value b,
     if (a.type == V_DECIMAL || b.type == V_DECIMAL)
         return interp_throw(in, at, "UnsupportedOperationException",
                             "Cannot use mod() on this number type: %s with value: " STR_FMT,
-                            value_type_name(a), STR_ARG(value_to_text(in->arena, a)));
+                            value_type_name(a), STR_ARG(interp_text(in, a)));
     if (a.type != V_BIG && b.type != V_BIG) {
         if (b.number == 0)
             return by_zero(in, at);

@@ -150,7 +150,6 @@ object_new(struct interp *in, const struct node *at, struct str name, const stru
            struct value *out, bool *found)
 {
     const struct value arg = args->count > 0 ? args->at[0] : value_null();
-    struct str text = args->count > 0 ? value_to_text(in->arena, arg) : STR("");
 
     if (!new_collection(in, at, name, args, out, found))
         return false;
@@ -160,18 +159,18 @@ object_new(struct interp *in, const struct node *at, struct str name, const stru
     if (str_is(name, "Date")) {
         *out = date_value(in->arena, value_is_integer(arg) ? arg.number : interp_now_ms(in));
     } else if (str_is(name, "String")) {
-        *out = value_text(text);
+        *out = value_text(args->count == 0 ? STR("") : interp_text(in, arg));
     } else if (str_is(name, "StringBuilder") || str_is(name, "StringBuffer")) {
         *out = value_object(in->arena, "StringBuilder");
-        if (!value_is_integer(arg))
-            object_append(in, out->object, text);
+        if (args->count > 0 && !value_is_integer(arg))
+            object_append(in, out->object, interp_text(in, arg));
     } else if (str_is(name, "JsonSlurper") || str_is(name, "JsonSlurperClassic")) {
         *out = value_object(in->arena, "JsonSlurper");
     } else if (str_is(name, "JsonBuilder")) {
         *out = value_object(in->arena, "JsonBuilder");
         map_put_text(in->arena, out->object->fields, "content", arg);
     } else if (str_is(name, "SimpleDateFormat")) {
-        *out = text_object(in, "DateFormat", text);
+        *out = text_object(in, "DateFormat", args->count == 0 ? STR("") : interp_text(in, arg));
     } else if (str_is(name, "Random") || str_is(name, "Object")) {
         *out = value_object(in->arena, str_is(name, "Random") ? "Random" : "java.lang.Object");
     } else if (str_is(name, "Integer") || str_is(name, "Long")) {
@@ -296,7 +295,7 @@ time_static(struct interp *in, struct str class_name, struct str name, const str
         *out = date_value(in->arena, interp_now_ms(in));
         if (args->count == 1)
             out->object->pattern =
-                value_is_object(a, "TimeZone") ? a.object->text : value_to_text(in->arena, a);
+                value_is_object(a, "TimeZone") ? a.object->text : interp_text(in, a);
         out->object->text =
             date_format(in->arena, out->object->number,
                         str_is(class_name, "LocalDate") ? STR("yyyy-MM-dd")
@@ -306,12 +305,12 @@ time_static(struct interp *in, struct str class_name, struct str name, const str
         return true;
     }
     if (str_is(class_name, "DateTimeFormatter") && str_is(name, "ofPattern") && args->count >= 1) {
-        *out = text_object(in, "DateFormat", value_to_text(in->arena, a));
+        *out = text_object(in, "DateFormat", interp_text(in, a));
         return true;
     }
     if ((str_is(class_name, "TimeZone") && str_is(name, "getTimeZone")) ||
         (str_is(class_name, "ZoneId") && str_is(name, "of"))) {
-        *out = text_object(in, "TimeZone", value_to_text(in->arena, a));
+        *out = text_object(in, "TimeZone", interp_text(in, a));
         return true;
     }
     return false;
@@ -328,7 +327,7 @@ json_static(struct interp *in, const struct node *at, struct str name, const str
         return true;
     if (str_is(name, "toJson"))
         return json_from_value(in, at, args->at[0], false, out);
-    return json_to_value(in, at, value_to_text(in->arena, args->at[0]), &v) &&
+    return json_to_value(in, at, interp_text(in, args->at[0]), &v) &&
            json_from_value(in, at, v, true, out);
 }
 
@@ -379,12 +378,12 @@ object_static(struct interp *in, const struct node *call, struct str class_name,
         random_uuid(text);
         *out = interp_settled(in, value_cstr(in->arena, text));
     } else if (str_is(class_name, "URLEncoder") && str_is(name, "encode")) {
-        *out = value_text(url_encoded(in, value_to_text(in->arena, a)));
+        *out = value_text(url_encoded(in, interp_text(in, a)));
     } else if (str_is(class_name, "URLDecoder") && str_is(name, "decode")) {
-        *out = value_text(url_decoded(in, value_to_text(in->arena, a)));
+        *out = value_text(url_decoded(in, interp_text(in, a)));
     } else if (str_is(class_name, "Pattern") &&
                (str_is(name, "compile") || str_is(name, "quote"))) {
-        *out = value_text(value_to_text(in->arena, a));
+        *out = value_text(interp_text(in, a));
         if (str_is(name, "compile"))
             out->type = V_PATTERN;
         else
@@ -408,10 +407,13 @@ object_static(struct interp *in, const struct node *call, struct str class_name,
                str_is(name, "fromString") && args->count == 1) {
         *out = a;
     } else if (str_is(class_name, "Objects") && str_is(name, "equals") && args->count == 2) {
-        *out = value_bool(value_equal(a, args->at[1]));
+        bool truth;
+        if (!interp_equal(in, call, a, args->at[1], EQUAL_AS_KEYS, &truth))
+            return false;
+        *out = value_bool(truth);
     } else if (str_is(class_name, "Integer") && args->count == 1 && value_is_integer(a) &&
                str_is(name, "toString")) {
-        *out = value_text(value_to_text(in->arena, a));
+        *out = value_text(interp_text(in, a));
     } else if (args->count == 0 && (str_is(name, "getName") || str_is(name, "getSimpleName"))) {
         *out = value_text(class_shown(in->arena, class_name, str_is(name, "getSimpleName")));
     } else if (str_is(name, "newInstance") || str_is(name, "new")) {
@@ -427,13 +429,15 @@ method_builder(struct interp *in, const struct node *call, struct value object, 
                const struct args *args, struct value *out, bool *found)
 {
     struct object *b = object.object;
-    struct str text = args->count > 0 ? value_to_text(in->arena, args->at[0]) : STR("");
+    struct str text;
 
     *found = !str_is(name, "with") && !str_is(name, "tap");
     *out = object;
     if (!*found)
         return true;
     if ((str_is(name, "append") || str_is(name, "leftShift")) && args->count == 1) {
+        if (!interp_to_text(in, call, args->at[0], &text))
+            return false;
         if (b->text.len + text.len > INTERP_TEXT_MAX)
             return interp_throw(in, call, "OutOfMemoryError", "the string is too long");
         object_append(in, b, text);
@@ -441,7 +445,7 @@ method_builder(struct interp *in, const struct node *call, struct value object, 
         const struct str before = text_part(b->text, 0, (size_t)(uint32_t)args->at[0].number);
         cleanup(strbuf_done) struct strbuf all = {0};
         strbuf_add(&all, before);
-        strbuf_add(&all, value_to_text(in->arena, args->at[1]));
+        strbuf_add(&all, interp_text(in, args->at[1]));
         strbuf_add(&all, str_slice(b->text, before.len, b->text.len));
         b->text = (struct str){0};
         b->capacity = 0;
@@ -512,7 +516,7 @@ method_object(struct interp *in, const struct node *call, struct value object, s
         *out = *map_find_text(o->fields, str_is(name, "getKey") ? "key" : "value");
     } else if (value_is_object(object, "JsonSlurper") && args->count == 1 &&
                str_is(name, "parseText")) {
-        return json_to_value(in, call, value_to_text(in->arena, a), out);
+        return json_to_value(in, call, interp_text(in, a), out);
     } else if (value_is_object(object, "JsonBuilder") &&
                (str_is(name, "toString") || str_is(name, "toPrettyString"))) {
         return json_from_value(in, call, *map_find_text(o->fields, "content"),

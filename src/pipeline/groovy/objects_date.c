@@ -214,7 +214,7 @@ date_value(struct arena *a, int64_t ms)
 static struct str
 zone_arg(struct interp *in, struct value v)
 {
-    return value_is_object(v, "TimeZone") ? v.object->text : value_to_text(in->arena, v);
+    return value_is_object(v, "TimeZone") ? v.object->text : interp_text(in, v);
 }
 
 bool
@@ -234,7 +234,7 @@ date_method(struct interp *in, const struct node *call, struct value object, str
     if (str_is(name, "format") && args->count >= 1 && args->count <= 2) {
         const struct str pattern = value_is_object(arg[0], "DateFormat")
                                        ? arg[0].object->text
-                                       : value_to_text(in->arena, arg[0]);
+                                       : interp_text(in, arg[0]);
         *out = value_text(
             date_format(in->arena, ms, pattern,
                         args->count == 2 ? zone_arg(in, arg[1]) : object.object->pattern));

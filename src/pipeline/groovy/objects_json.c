@@ -60,10 +60,10 @@ add_value(struct interp *in, const struct node *at, struct value v, bool pretty,
                             "the value is nested too deeply for JSON");
     if (out->len > INTERP_TEXT_MAX)
         return interp_throw(in, at, "OutOfMemoryError", "the JSON text is too long");
-    if (v.type == V_NULL || v.type == V_BOOL || value_is_number(v)) {
-        value_format(v, out);
-        return true;
-    }
+    if (!interp_spend(in, at, 1))
+        return false;
+    if (v.type == V_NULL || v.type == V_BOOL || value_is_number(v))
+        return interp_format(in, at, v, INTERP_TEXT_MAX, out);
     if (v.type == V_LIST) {
         strbuf_add_char(out, '[');
         for (size_t i = 0; i < v.list->count; i++) {
@@ -79,12 +79,12 @@ add_value(struct interp *in, const struct node *at, struct value v, bool pretty,
         return true;
     }
     if (map == NULL || (v.type == V_OBJECT && v.object->class_node == NULL)) {
-        add_string(out, value_to_text(in->arena, v));
+        add_string(out, interp_text(in, v));
         return true;
     }
     strbuf_add_char(out, '{');
     for (size_t i = 0; i < map->count; i++) {
-        struct str key = value_to_text(in->arena, map->at[i].key);
+        struct str key = interp_text(in, map->at[i].key);
         if (v.type == V_OBJECT && str_starts(key, STR("$")))
             continue;
         if (shown++ > 0)

@@ -3,6 +3,8 @@
 #include "pipeline/groovy/interp_scope.h"
 #include "pipeline/groovy/number.h"
 
+#define SHOWN_MAX 100 /* bytes of what cannot be cast */
+
 static bool
 not_defined(struct interp *in, const struct node *at, const char *op, struct value a,
             struct value b)
@@ -105,7 +107,7 @@ subtract(struct interp *in, const struct node *at, struct value a, struct value 
         return true;
     }
     if (a.type == V_TEXT) {
-        struct str cut = value_to_text(in->arena, b);
+        struct str cut = interp_text(in, b);
         ptrdiff_t found = str_find(a.text, cut);
         if (found < 0 || cut.len == 0)
             *out = a;
@@ -310,13 +312,13 @@ binary(struct interp *in, const struct node *at, enum token_type op, struct valu
             return call_operator(in, at, a, "rightShift", b, out);
         return bits(in, at, op, a, b, out);
     case T_FULL_MATCH:
-        if (!regex_matches(in, at, value_to_text(in->arena, a), value_to_text(in->arena, b),
+        if (!regex_matches(in, at, interp_text(in, a), interp_text(in, b),
                            &truth))
             return false;
         *out = value_bool(truth);
         return true;
     case T_FIND:
-        return object_matcher(in, at, value_to_text(in->arena, a), value_to_text(in->arena, b),
+        return object_matcher(in, at, interp_text(in, a), interp_text(in, b),
                               out);
     default:
         return bits(in, at, op, a, b, out);
@@ -455,10 +457,14 @@ low_bits(struct value v)
 static bool
 no_cast(struct interp *in, const struct node *at, struct value v, const char *type)
 {
+    cleanup(strbuf_done) struct strbuf text = {0};
+
+    if (!interp_format(in, at, v, SHOWN_MAX, &text))
+        return false;
     return interp_throw(in, at, "GroovyCastException",
                         "Cannot cast object '" STR_FMT "' with class '%s' to class '%s'",
-                        STR_ARG(str_slice(value_to_text(in->arena, v), 0, 100)),
-                        value_type_name(v), type);
+                        STR_ARG(str_slice(strbuf_str(&text), 0, SHOWN_MAX)), value_type_name(v),
+                        type);
 }
 
 static bool

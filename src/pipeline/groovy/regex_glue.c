@@ -256,8 +256,7 @@ replace_match(struct regex *re, struct value with, struct strbuf *out)
     arg = match_value(re, true);
     if (!interp_call_closure(re->in, with.closure, &arg, 1, &result))
         return false;
-    value_format(result, out);
-    return true;
+    return interp_format(re->in, re->at, result, INTERP_TEXT_MAX, out);
 }
 
 bool

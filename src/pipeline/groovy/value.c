@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "pipeline/groovy/value.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -439,9 +440,83 @@ value_class(struct value v)
     return c;
 }
 
-/* Nothing more once there are more than `most` bytes. */
+size_t
+value_text_cost(struct value v)
+{
+    if (value_is_number(v))
+        return digits_cost(v);
+    if (v.type == V_EXCEPTION)
+        return v.exception->message.len / VALUE_BYTES_A_VISIT;
+    if (v.type == V_OBJECT)
+        return (v.object->text.len + v.object->pattern.len) / VALUE_BYTES_A_VISIT;
+    return value_cost(v);
+}
+
+static bool format_at(struct value v, struct formatting *f, struct strbuf *out, unsigned depth);
+
+static bool
+format_list(const struct list *l, struct formatting *f, struct strbuf *out, unsigned depth)
+{
+    strbuf_add_char(out, '[');
+    for (size_t i = 0; i < l->count && out->len <= f->most && f->left > 0; i++) {
+        if (i > 0)
+            strbuf_add_cstr(out, ", ");
+        if (!format_at(l->at[i], f, out, depth + 1))
+            return false;
+    }
+    strbuf_add_char(out, ']');
+    return true;
+}
+
+static bool
+format_map(const struct map *m, struct formatting *f, struct strbuf *out, unsigned depth)
+{
+    strbuf_add_cstr(out, m->count == 0 ? "[:" : "[");
+    for (size_t i = 0; i < m->count && out->len <= f->most && f->left > 0; i++) {
+        if (i > 0)
+            strbuf_add_cstr(out, ", ");
+        if (!format_at(m->at[i].key, f, out, depth + 1))
+            return false;
+        strbuf_add_char(out, ':');
+        if (!format_at(m->at[i].value, f, out, depth + 1))
+            return false;
+    }
+    strbuf_add_char(out, ']');
+    return true;
+}
+
+static bool
+format_object(struct value v, struct formatting *f, struct strbuf *out, unsigned depth)
+{
+    const struct value *name;
+
+    if (v.object->class_node != NULL && f->instance != NULL)
+        return f->instance(f, v, out);
+    if (value_is_object(v, "Matcher")) {
+        strbuf_addf(out, "java.util.regex.Matcher[pattern=" STR_FMT " region=0,%zu lastmatch=]",
+                    STR_ARG(v.object->pattern), text_count(v.object->text));
+        return true;
+    }
+    if (value_is_object(v, "StringBuilder") || value_is_object(v, "Date")) {
+        strbuf_add(out, v.object->text);
+        return true;
+    }
+    if (value_is_object(v, "Entry")) {
+        if (!format_at(*map_find_text(v.object->fields, "key"), f, out, depth + 1))
+            return false;
+        strbuf_add_char(out, '=');
+        return format_at(*map_find_text(v.object->fields, "value"), f, out, depth + 1);
+    }
+    name = map_find_text(v.object->fields, "$name");
+    if (name != NULL) /* a constant of an enum */
+        return format_at(*name, f, out, depth + 1);
+    strbuf_addf(out, STR_FMT "@%zx", STR_ARG(v.object->class_name),
+                v.object->fields->count + v.object->class_name.len);
+    return true;
+}
+
 static void
-format_at(struct value v, size_t most, struct strbuf *out, unsigned depth)
+format_host(struct value v, struct strbuf *out)
 {
     static const char *const hosts[] = {
         [HOST_ENV] = "env",     [HOST_PARAMS] = "params", [HOST_CURRENT_BUILD] = "currentBuild",
@@ -450,99 +525,74 @@ format_at(struct value v, size_t most, struct strbuf *out, unsigned depth)
         [HOST_STEPS] = "steps", [HOST_CLASS] = "class",
     };
 
-    if (out->len > most)
-        return;
+    if (v.host == HOST_CLASS)
+        strbuf_addf(out, "%s %s" STR_FMT, is_interface(v.text) ? "interface" : "class",
+                    class_package(v.text), STR_ARG(v.text));
+    else
+        strbuf_add_cstr(out, hosts[v.host]);
+}
+
+static bool
+format_at(struct value v, struct formatting *f, struct strbuf *out, unsigned depth)
+{
+    if (out->len > f->most || !value_take(1 + value_text_cost(v), &f->left))
+        return true;
     if (depth > VALUE_DEPTH_MAX) {
         strbuf_add_cstr(out, "...");
-        return;
+        return true;
     }
     switch (v.type) {
     case V_NULL:
         strbuf_add_cstr(out, "null");
-        break;
+        return true;
     case V_BOOL:
         strbuf_add_cstr(out, v.truth ? "true" : "false");
-        break;
+        return true;
     case V_INT:
     case V_LONG:
     case V_BIG:
     case V_DECIMAL:
     case V_DOUBLE:
         value_format_number(v, out);
-        break;
+        return true;
     case V_TEXT:
     case V_PATTERN:
         strbuf_add(out, v.text);
-        break;
+        return true;
     case V_LIST:
-        strbuf_add_char(out, '[');
-        for (size_t i = 0; i < v.list->count && out->len <= most; i++) {
-            if (i > 0)
-                strbuf_add_cstr(out, ", ");
-            format_at(v.list->at[i], most, out, depth + 1);
-        }
-        strbuf_add_char(out, ']');
-        break;
+        return format_list(v.list, f, out, depth);
     case V_MAP:
-        if (v.map->count == 0) {
-            strbuf_add_cstr(out, "[:]");
-            break;
-        }
-        strbuf_add_char(out, '[');
-        for (size_t i = 0; i < v.map->count && out->len <= most; i++) {
-            if (i > 0)
-                strbuf_add_cstr(out, ", ");
-            format_at(v.map->at[i].key, most, out, depth + 1);
-            strbuf_add_char(out, ':');
-            format_at(v.map->at[i].value, most, out, depth + 1);
-        }
-        strbuf_add_char(out, ']');
-        break;
+        return format_map(v.map, f, out, depth);
     case V_CLOSURE:
         strbuf_add_cstr(out, "closure");
-        break;
+        return true;
     case V_EXCEPTION:
         strbuf_add_cstr(out, value_package(v.exception->class_name));
         strbuf_add(out, v.exception->class_name);
         if (!v.exception->has_no_message)
             strbuf_addf(out, ": " STR_FMT, STR_ARG(v.exception->message));
-        break;
+        return true;
     case V_HOST:
-        if (v.host == HOST_CLASS)
-            strbuf_addf(out, "%s %s" STR_FMT, is_interface(v.text) ? "interface" : "class",
-                        class_package(v.text), STR_ARG(v.text));
-        else
-            strbuf_add_cstr(out, hosts[v.host]);
-        break;
+        format_host(v, out);
+        return true;
     case V_OBJECT:
-        if (value_is_object(v, "Matcher"))
-            strbuf_addf(out, "java.util.regex.Matcher[pattern=" STR_FMT " region=0,%zu lastmatch=]",
-                        STR_ARG(v.object->pattern), text_count(v.object->text));
-        else if (value_is_object(v, "StringBuilder") || value_is_object(v, "Date"))
-            strbuf_add(out, v.object->text);
-        else if (value_is_object(v, "Entry")) {
-            format_at(*map_find_text(v.object->fields, "key"), most, out, depth + 1);
-            strbuf_add_char(out, '=');
-            format_at(*map_find_text(v.object->fields, "value"), most, out, depth + 1);
-        } else if (map_find_text(v.object->fields, "$name") != NULL) /* a constant of an enum */
-            format_at(*map_find_text(v.object->fields, "$name"), most, out, depth + 1);
-        else
-            strbuf_addf(out, STR_FMT "@%zx", STR_ARG(v.object->class_name),
-                        v.object->fields->count + v.object->class_name.len);
-        break;
+        return format_object(v, f, out, depth);
     }
+    return true;
+}
+
+bool
+value_format_within(struct value v, struct formatting *f, struct strbuf *out)
+{
+    return format_at(v, f, out, 0);
 }
 
 void
 value_format(struct value v, struct strbuf *out)
 {
-    format_at(v, VALUE_TEXT_MAX, out, 0);
-}
+    struct formatting f = {.most = VALUE_TEXT_MAX, .left = UINT_MAX};
 
-void
-value_format_start(struct value v, size_t len, struct strbuf *out)
-{
-    format_at(v, out->len + len, out, 0);
+    (void)!value_format_within(v, &f, out); /* nobody is asked, so nothing fails */
 }
 
 struct str

@@ -202,8 +202,19 @@ bool value_equal_within(struct value a, struct value b, enum equality mode, unsi
 /* -1, 0, 1; false when the two cannot be ordered. */
 bool value_compare(struct value a, struct value b, int *out);
 void value_format(struct value v, struct strbuf *out);
-/* Its first `len` bytes or some more: items that begin behind them are left out. */
-void value_format_start(struct value v, size_t len, struct strbuf *out);
+/* How much of a value becomes a text. */
+struct formatting {
+    size_t most;   /* bytes of the buffer: what begins behind them is left out */
+    unsigned left; /* as value_equal_within() has it; at 0 the text is cut short */
+    /* Adds what an instance of a class of the file says that it reads as; NULL: nobody asks it. */
+    bool (*instance)(const struct formatting *f, struct value v, struct strbuf *out);
+    void *ctx;
+};
+/* False: `instance` failed. */
+bool value_format_within(struct value v, struct formatting *f, struct strbuf *out) MUST_CHECK;
+/* As how many values the text of a number, a text ... counts, beside the one that it is. */
+size_t value_text_cost(struct value v);
+/* Scripts' texts are made by interp_to_text() and interp_text(), which are counted. */
 struct str value_to_text(struct arena *a, struct value v);
 const char *value_type_name(struct value v);           /* "java.lang.String" */
 const char *value_package(struct str exception_class); /* "java.lang." */

@@ -171,12 +171,19 @@ value_parse_json(struct arena *a, struct str text, struct value *out, struct err
                    VALUE_READ_MAX, VALUE_ITEMS_MAX, BIGNUM_DIGITS_MAX);
 }
 
+#define TEXT_COST_A_VISIT 64 /* what is made here is no longer than a text may be */
+
 static bool
-text_to_json(struct str text, bool is_number, struct json **out, unsigned *left)
+text_to_json(struct arena *a, struct value v, struct json **out, unsigned *left)
 {
+    struct str text;
+
+    if (!value_take(value_text_cost(v) / TEXT_COST_A_VISIT, left))
+        return false;
+    text = value_to_text(a, v);
     if (!value_take(text.len / VALUE_BYTES_A_VISIT, left))
         return false;
-    *out = is_number ? json_formatted(text) : json_str(text);
+    *out = value_is_number(v) ? json_formatted(text) : json_str(text);
     return true;
 }
 
@@ -201,7 +208,7 @@ to_json(struct arena *a, struct value v, struct json **out, unsigned depth, unsi
         return true;
     case V_BIG:
     case V_DECIMAL:
-        return text_to_json(value_to_text(a, v), true, out, left);
+        return text_to_json(a, v, out, left);
     case V_DOUBLE:
         *out = isfinite(v.real) ? json_real(v.real) : json_text(NULL);
         return true;
@@ -222,8 +229,11 @@ to_json(struct arena *a, struct value v, struct json **out, unsigned depth, unsi
                 json_unref(*out);
                 return false;
             }
-            const struct str key = value_to_text(a, v.map->at[i].key);
-            if (!value_take(key.len / VALUE_BYTES_A_VISIT, left)) {
+            const struct value name = v.map->at[i].key;
+            struct str key = {0};
+            if (value_take(value_text_cost(name) / TEXT_COST_A_VISIT, left))
+                key = value_to_text(a, name);
+            if (*left == 0 || !value_take(key.len / VALUE_BYTES_A_VISIT, left)) {
                 json_unref(one);
                 json_unref(*out);
                 return false;
@@ -232,7 +242,7 @@ to_json(struct arena *a, struct value v, struct json **out, unsigned depth, unsi
         }
         return true;
     default:
-        return text_to_json(value_to_text(a, v), false, out, left);
+        return text_to_json(a, v, out, left);
     }
 }
 

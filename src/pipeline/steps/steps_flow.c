@@ -235,10 +235,10 @@ step_echo(struct step_call *s)
     struct value *v = step_value(s, "message");
     cleanup(strbuf_done) struct strbuf text = {0};
 
-    if (v != NULL)
-        value_format(*v, &text);
-    else
+    if (v == NULL)
         strbuf_add_cstr(&text, "null");
+    else if (!interp_format(s->in, s->at, *v, INTERP_TEXT_MAX, &text))
+        return false;
     strbuf_add_char(&text, '\n');
     run_log_flush(s->run);
     run_log(s->run, strbuf_str(&text));
@@ -250,8 +250,9 @@ step_print(struct step_call *s)
 {
     cleanup(strbuf_done) struct strbuf text = {0};
 
-    if (s->args->count > 0)
-        value_format(s->args->at[0], &text);
+    if (s->args->count > 0 &&
+        !interp_format(s->in, s->at, s->args->at[0], INTERP_TEXT_MAX, &text))
+        return false;
     strbuf_add_char(&text, '\n');
     run_log(s->run, strbuf_str(&text));
     return true;
