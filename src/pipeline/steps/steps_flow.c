@@ -464,11 +464,7 @@ step_block(struct step_call *s)
     if (s->body.run == NULL)
         return interp_throw(s->in, s->at, "IllegalArgumentException",
                             "'" STR_FMT "' needs a block in braces", STR_ARG(s->name));
-    if (!s->body.run(s->run, s->body.arg, s->out))
-        return false;
-    if (str_is(s->name, "script"))
-        *s->out = value_null();
-    return true;
+    return s->body.run(s->run, s->body.arg, s->out);
 }
 
 static bool
