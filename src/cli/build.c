@@ -129,7 +129,7 @@ command_build(int argc, char **argv)
                                       {"param", 'p', OPTION_PAIR, &params},
                                       {"data-dir", 0, OPTION_TEXT, &data_dir},
                                       {0}};
-    cleanup_free char *directory = NULL, *artifact_dir = NULL, *secrets = NULL;
+    cleanup_free char *directory = NULL, *artifact_dir = NULL;
     struct runner_outcome outcome;
     char tools[64];
     struct err err = {0};
@@ -157,8 +157,7 @@ command_build(int argc, char **argv)
     build.directory = directory;
     build.parameters = params;
     build.tool_dir = tools;
-    secrets = text_format("%s/secrets", client_data_dir(data_dir));
-    build.secrets_dir = secrets;
+    build.data_dir = client_data_dir(data_dir);
     has_run = pipeline_run_directory(&build, &outcome, &err);
     remove_tools(tools);
     json_unref(params);

@@ -92,6 +92,7 @@ pipeline_run_directory(const struct pipeline_local *spec, struct runner_outcome 
     cleanup_free char *path = text_format("%s/%s", spec->directory, file);
     cleanup_free char *branch =
         spec->branch != NULL ? text_dup(spec->branch) : branch_of(spec->directory);
+    cleanup_free char *secrets = spec->data_dir == NULL ? NULL : text_format("%s/secrets", spec->data_dir);
     struct local l = {.out = out};
     char cookie[33];
 
@@ -107,7 +108,8 @@ pipeline_run_directory(const struct pipeline_local *spec, struct runner_outcome 
         .tool_dir = spec->tool_dir,
         .extra_env = spec->extra_env,
         .artifact_dir = spec->artifact_dir,
-        .secrets_dir = spec->secrets_dir,
+        .home = spec->data_dir,
+        .secrets_dir = secrets,
         .cookie = cookie,
         .timeout_ms = spec->timeout_ms,
         .parameters = spec->parameters,

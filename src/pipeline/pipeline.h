@@ -139,7 +139,7 @@ struct pipeline_local {
     const char *branch;      /* NULL: what git says */
     const char *tool_dir;
     const char *const *extra_env;
-    const char *secrets_dir;
+    const char *data_dir; /* of the installation whose secrets, libraries and tools.json it has; NULL: none */
     const char *artifact_dir; /* NULL: artifacts stay where they are */
     int64_t timeout_ms;
     const struct json *parameters; /* {"NAME": "value"}; NULL: none */

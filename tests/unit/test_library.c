@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Shared libraries: from a folder and from a repository of naru. */
 #include "build_setup.h"
+#include "pipeline/pipeline.h"
 
 static void
 put(const struct build *b, const char *name, const char *text)
@@ -57,6 +58,24 @@ run_with(struct build *b, const char *text, enum build_result want)
     const char *log = build_expect(b, text, want);
     free((void *)(uintptr_t)b->config.home);
     return log;
+}
+
+TEST(a_build_in_ones_own_directory_has_the_libraries_of_the_installation)
+{
+    cleanup(build_done) struct build b = {0};
+    struct err err;
+
+    build_init(&b);
+    put_library(&b, "data/libraries/shared");
+    put_file(&b, "ws/Jenkinsfile", "@Library('shared') _\nnode { greet('Ann') }");
+    cleanup_free char *data = text_format("%s/data", b.directory);
+    const struct pipeline_local spec = {.directory = b.config.workspace,
+                                        .data_dir = data,
+                                        .ctx = &b,
+                                        .on_log = on_log,
+                                        .on_stage = on_stage};
+    CHECK(pipeline_run_directory(&spec, &b.outcome, &err));
+    CHECK(strstr(strbuf_cstr(&b.log), "hello Ann. from greet\n") != NULL);
 }
 
 TEST(a_folder_gives_variables_classes_and_resources)
