@@ -364,11 +364,18 @@ TEST(a_branch_that_was_interrupted_between_steps_is_so_again)
     teardown(&b);
 }
 
+static void
+edit_journal(const struct build *b, const char *expression)
+{
+    cleanup_free char *command = text_format("sed -i '%s' %s/journal", expression, b->config.state_dir);
+
+    CHECK_EQ(system(command), 0);
+}
+
 /* Another naru may count the evaluations of a loop otherwise: it does not go on for ever. */
 TEST(an_interruption_strikes_at_its_step_whatever_counts_as_an_evaluation)
 {
     cleanup(build_done) struct build b = {0};
-    cleanup_free char *command = NULL;
 
     setup(&b);
     live_to_the_stop(&b,
@@ -378,11 +385,55 @@ TEST(an_interruption_strikes_at_its_step_whatever_counts_as_an_evaluation)
                      " sh 'echo x >> ../calls; " WAITS "true'\n"
                      " sh '[ $WHY = FlowInterruptedException ] && [ $(cat ../calls) = x ]' }",
                      1);
-    command = text_format("sed -i 's/\"entered\":[0-9]*/\"entered\":900000000000/' %s/journal",
-                          b.config.state_dir);
-    CHECK_EQ(system(command), 0);
+    edit_journal(&b, "s/\"entered\":[0-9]*/\"entered\":900000000000/");
     put_file(&b, "go", "");
     live_to_the_end(&b);
+    teardown(&b);
+}
+
+TEST(an_interruption_strikes_at_its_step_if_more_counts_as_an_evaluation)
+{
+    cleanup(build_done) struct build b = {0};
+
+    setup(&b);
+    live_to_the_stop(&b,
+                     "node { try { timeout(time: 50, unit: 'MILLISECONDS') { sh 'echo x >> ../calls'\n int n = 0\n"
+                     " while (true) { n++ } } }\n"
+                     " catch (e) { env.WHY = e.class.simpleName }\n"
+                     " sh '" WAITS "true'\n"
+                     " sh '[ $WHY = FlowInterruptedException ] && [ $(cat ../calls) = x ]' }",
+                     1);
+    edit_journal(&b, "s/\"entered\":[0-9]*/\"entered\":1/");
+    put_file(&b, "go", "");
+    live_to_the_end(&b);
+    teardown(&b);
+}
+
+TEST(a_build_of_another_version_that_takes_another_way_says_so)
+{
+    cleanup(build_done) struct build b = {0};
+
+    setup(&b);
+    live_to_the_stop(&b, "node { fileExists 'x'\n sh '" WAITS "true' }", 1);
+    edit_journal(&b, "1s/\"naru\":\"[^\"]*\"/\"naru\":\"0.0.7\"/; s/\"name\":\"fileExists\"/\"name\":\"pwd\"/");
+    put_file(&b, "go", "");
+    stop_at = UINT_MAX;
+    build_live(&b);
+    CHECK_TEXT(build_result_name(b.outcome.result), "FAILURE");
+    CHECK(strstr(b.outcome.reason, "came to 'fileExists' where it was at 'pwd' before: it cannot be taken up (it "
+                                   "was begun by naru 0.0.7, and this is naru ") != NULL);
+    teardown(&b);
+}
+
+TEST(a_journal_of_a_form_of_another_version_is_not_called_damaged)
+{
+    cleanup(build_done) struct build b = {0};
+
+    setup(&b);
+    live_to_the_stop(&b, "node { sh '" WAITS "true' }", 1);
+    edit_journal(&b, "1s/\"journal\":1/\"journal\":2/");
+    expect_not_to_be_taken_up(&b);
+    CHECK(strstr(b.outcome.reason, "it is none that naru ") != NULL);
     teardown(&b);
 }
 

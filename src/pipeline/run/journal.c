@@ -78,6 +78,7 @@ struct journal {
     size_t turns, next_turn;
     size_t strikes; /* recorded and yet to come, of all flows */
     bool is_damaged;
+    char begun_by[32]; /* the version of naru; "": one that did not say so */
     bool went_down; /* the machine, since an earlier runner wrote here */
 
     /* Flushing takes longer than a short script; a thread does it, as soon as there is something. */
@@ -328,6 +329,8 @@ take_record(struct run *run, const struct json *record, struct str line)
     const char *id = json_get_cstr(record, "id", ""), *flow = json_get_cstr(record, "struck", NULL);
     struct entry *e = find(j, id);
 
+    if (json_get(record, "logged") != NULL)
+        (void)text_copy(j->begun_by, sizeof(j->begun_by), str_of(json_get_cstr(record, "naru", "")));
     if (json_get(record, "boot") != NULL)
         j->went_down = strcmp(json_get_cstr(record, "boot", ""), this_boot()) != 0;
     if (flow != NULL)
@@ -466,6 +469,30 @@ make_buckets(struct journal *j, struct str text)
     j->entries = mem_new(j->buckets * sizeof(struct entry *));
 }
 
+/* An upgrade is the likeliest reason for a script to take another way than before. */
+static const char *
+of_another_version(struct run *run)
+{
+    const char *by = run->journal->begun_by;
+
+    if (strcmp(by, NARU_VERSION) == 0)
+        return "";
+    return arena_format(&run->arena, " (it was begun by %s%s, and this is naru " NARU_VERSION ")",
+                        by[0] == '\0' ? "an earlier naru" : "naru ", by);
+}
+
+static bool
+check_head(struct str text, struct err *err)
+{
+    if (str_starts(text, STR(HEAD)))
+        return true;
+    if (text.len == 0 || str_starts(text, STR(HEAD_GIVEN_UP)))
+        return err_set(err, ERR_INTERNAL, "it could not be written to its end before the restart; "
+                                          "the build cannot be taken up");
+    return err_set(err, ERR_INTERNAL,
+                   "it is none that naru " NARU_VERSION " can read; the build cannot be taken up");
+}
+
 static bool
 load(struct run *run, const char *path, const char *lines_path, struct err *err)
 {
@@ -476,13 +503,15 @@ load(struct run *run, const char *path, const char *lines_path, struct err *err)
     if (!file_read(path, RUNNER_JOURNAL_MAX, text, err) ||
         (file_exists(lines_path) && !file_read(lines_path, LINES_MAX, &lines, err)))
         return false;
-    if (!str_starts(strbuf_str(text), STR(HEAD)))
-        return err_set(err, ERR_INTERNAL, "it could not be written to its end before the restart; "
-                                        "the build cannot be taken up");
+    if (!check_head(strbuf_str(text), err))
+        return false;
     make_buckets(run->journal, strbuf_str(text));
     whole = read_records(run, strbuf_str(text));
     read_lines(run, strbuf_str(&lines));
     run->journal->size = whole;
+    if (strcmp(run->journal->begun_by, NARU_VERSION) != 0)
+        log_info("journal.other_version", "build=%lld begun_by=%s", (long long)run->config->number,
+                 run->journal->begun_by[0] == '\0' ? "earlier" : run->journal->begun_by);
     if (truncate(path, (off_t)whole) != 0)
         return err_errno(err, "cannot cut '%s'", path);
     return true;
@@ -492,7 +521,7 @@ static bool
 begin(struct run *run, struct str file_text, const char *path, struct err *err)
 {
     cleanup_free char *file = path_in(run->config->state_dir, "Jenkinsfile");
-    cleanup_free char *head = text_format(HEAD "\"logged\":%lld,\"boot\":\"%s\"}\n",
+    cleanup_free char *head = text_format(HEAD "\"naru\":\"" NARU_VERSION "\",\"logged\":%lld,\"boot\":\"%s\"}\n",
                                           (long long)run->logged, this_boot());
 
     run->journal->size = strlen(head);
@@ -611,7 +640,8 @@ wait_for_turn(struct run *run, size_t turn)
         flow_wake(j->waiting[j->next_turn]);
 }
 
-/* Another naru may count evaluations otherwise; the steps are what they are. */
+/* Another naru may count evaluations otherwise: a strike comes behind the steps that it came behind, and before
+ * the next one. */
 static bool
 is_past_strike(struct run *run)
 {
@@ -632,9 +662,7 @@ journal_strikes(struct run *run)
 
     if (s == NULL || run->acts)
         return false;
-    if (!is_past_strike(run) &&
-        (run->in.entered < s->entered ||
-         (run->in.entered == s->entered && flow_steps(run) < s->steps)))
+    if (!is_past_strike(run) && (run->in.entered < s->entered || flow_steps(run) < s->steps))
         return false;
     if (is_past_strike(run)) /* what follows has the numbers that it had */
         flow_step_back(run, s->steps);
@@ -668,8 +696,9 @@ journal_ended_before(struct step_call *s, bool *ok)
     if (!str_is(s->name, json_get_cstr(record, "name", ""))) {
         *ok = interp_throw(s->in, s->at, "AbortException",
                            "after the restart the script came to '" STR_FMT "' where it was at "
-                           "'%s' before: it cannot be taken up",
-                           STR_ARG(s->name), json_get_cstr(record, "name", ""));
+                           "'%s' before: it cannot be taken up%s",
+                           STR_ARG(s->name), json_get_cstr(record, "name", ""),
+                           of_another_version(run));
         return true;
     }
     if (!e->has_ended)

@@ -15,6 +15,8 @@
  * by name then.
  * Secrets that scripts print to `returnStdout` are in there; the folder is its owner's only, and
  * goes with the end of the build.
+ * The head says which naru began it.  One of another version repeats the script as it can: where it comes to another
+ * step than is recorded the build fails, and says so.
  * Without config->state_dir nothing is kept, and all functions say "nothing known". */
 #pragma once
 #include "pipeline/run/run.h"
