@@ -344,20 +344,35 @@ cgroup_make(const char *mounts, const char *name, const struct cgroup_limits *li
     return g;
 }
 
-struct cgroup *
-cgroup_find(const char *mounts, const char *name)
+/* The group of that name in these hierarchies; NULL: it is in none. */
+static struct cgroup *
+group_in(const struct cgroup *all, const char *name)
 {
-    struct cgroup *g;
+    struct cgroup *g = mem_new(sizeof(*g));
 
-    if (!name_is_valid(name))
-        return NULL;
-    g = find_trees(mounts);
+    for (; g->count < all->count; g->count++)
+        g->trees[g->count] = (struct tree){.mount = text_dup(all->trees[g->count].mount),
+                                           .is_v2 = all->trees[g->count].is_v2,
+                                           .has = all->trees[g->count].has};
     keep_trees(g, is_there, name);
     if (g->count == 0) {
         cgroup_free(g);
         return NULL;
     }
     make_joins(g);
+    return g;
+}
+
+struct cgroup *
+cgroup_find(const char *mounts, const char *name)
+{
+    struct cgroup *all, *g;
+
+    if (!name_is_valid(name))
+        return NULL;
+    all = find_trees(mounts);
+    g = group_in(all, name);
+    cgroup_free(all);
     return g;
 }
 
@@ -535,22 +550,39 @@ cgroup_forget_all(const char *mounts)
     cgroup_free(g);
 }
 
-void
-cgroup_each(const char *mounts, void (*each)(void *arg, const char *name), void *arg)
+static bool
+is_in_any(const struct tree *trees, size_t count, const char *name)
 {
-    struct cgroup *g = find_trees(mounts);
+    for (size_t i = 0; i < count; i++) {
+        cleanup_free char *path = text_format("%s/" OURS "/%s", trees[i].mount, name);
+        if (file_exists(path))
+            return true;
+    }
+    return false;
+}
 
-    /* One that is left in some hierarchies only is named in each of them. */
-    for (size_t i = 0; i < g->count; i++) {
-        cleanup_free char *ours = text_format("%s/" OURS, g->trees[i].mount);
+void
+cgroup_each(const char *mounts, void (*each)(void *arg, const char *name, const struct cgroup *g), void *arg)
+{
+    struct cgroup *all = find_trees(mounts);
+
+    /* One may be left in some hierarchies only. */
+    for (size_t i = 0; i < all->count; i++) {
+        cleanup_free char *ours = text_format("%s/" OURS, all->trees[i].mount);
         DIR *d = opendir(ours);
         struct dirent *e;
 
-        while (d != NULL && (e = readdir(d)) != NULL)
-            if (e->d_type == DT_DIR && name_is_valid(e->d_name))
-                each(arg, e->d_name);
+        while (d != NULL && (e = readdir(d)) != NULL) {
+            struct cgroup *g = e->d_type != DT_DIR || !name_is_valid(e->d_name) ||
+                                       is_in_any(all->trees, i, e->d_name)
+                                   ? NULL
+                                   : group_in(all, e->d_name);
+            if (g != NULL)
+                each(arg, e->d_name, g);
+            cgroup_free(g);
+        }
         if (d != NULL)
             closedir(d);
     }
-    cgroup_free(g);
+    cgroup_free(all);
 }

@@ -52,5 +52,5 @@ void cgroup_used(const struct cgroup *g, struct cgroup_use *out);
 bool cgroup_remove(const struct cgroup *g); /* false while somebody is in it */
 /* Removes the folder naru of each hierarchy, unless somebody has a group or a process in it. */
 void cgroup_forget_all(const char *mounts);
-/* The names of all groups. */
-void cgroup_each(const char *mounts, void (*each)(void *arg, const char *name), void *arg);
+/* All groups, each once; `g` is there for the call, and may be removed. */
+void cgroup_each(const char *mounts, void (*each)(void *arg, const char *name, const struct cgroup *g), void *arg);

@@ -772,28 +772,25 @@ room_recover(struct pipeline_room *room, struct pipeline *p)
 /* Of a data directory that is no more: nobody takes its builds up.  Somebody may still be in there, then
  * the group stays. */
 static void
-sweep_orphan(const char *name)
+sweep_orphan(const char *name, const struct cgroup *g, const char *home)
 {
-    cleanup(strbuf_done) struct strbuf home = {0};
-    struct cgroup *g = cgroup_find(NULL, name);
-
-    if (g == NULL)
-        return;
-    cgroup_owner(g, &home);
-    if (home.len > 0 && !file_exists(strbuf_cstr(&home)) && cgroup_remove(g))
-        log_info("build.group_swept", "group=%s data_dir=%s", name, log_quote(strbuf_cstr(&home)));
-    cgroup_free(g);
+    if (home[0] != '\0' && !file_exists(home) && cgroup_remove(g))
+        log_info("build.group_swept", "group=%s data_dir=%s", name, log_quote(home));
 }
 
 /* naru may have ended between a build's record and its group. */
 static void
-sweep_group(void *arg, const char *name)
+sweep_group(void *arg, const char *name, const struct cgroup *g)
 {
     const struct pipeline_room *room = arg;
     const size_t prefix = sizeof(BUILD_GROUP_PREFIX) - 1;
+    cleanup(strbuf_done) struct strbuf home = {0};
 
     if (strncmp(name, BUILD_GROUP_PREFIX, prefix) != 0)
         return;
+    cgroup_owner(g, &home);
+    if (home.len > 0 && strcmp(strbuf_cstr(&home), room->config.data_dir) != 0 && file_exists(strbuf_cstr(&home)))
+        return; /* another naru's */
     for (size_t p = 0; p < room->store.count; p++)
         for (size_t i = 0; i < room->store.pipelines[p]->build_count; i++) {
             const struct build *b = room->store.pipelines[p]->builds[i];
@@ -801,7 +798,7 @@ sweep_group(void *arg, const char *name)
                 strcmp(b->cookie, name + prefix) == 0)
                 (void)end_processes(b);
         }
-    sweep_orphan(name);
+    sweep_orphan(name, g, strbuf_cstr(&home));
 }
 
 void

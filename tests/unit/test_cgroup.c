@@ -112,6 +112,46 @@ TEST(a_limit_without_its_controller_is_named_and_the_group_is_made)
     CHECK(file_remove_tree(f.root, &err));
 }
 
+struct each {
+    const char *mounts;
+    struct strbuf names;
+};
+
+static void
+look_at_each(void *arg, const char *name, const struct cgroup *g)
+{
+    struct each *e = arg;
+
+    (void)unlink(e->mounts); /* so many groups may be left that the list is not to be read for each */
+    strbuf_addf(&e->names, "%s ", name);
+    CHECK(strcmp(name, "a") == 0 || cgroup_remove(g));
+}
+
+TEST(each_group_is_given_once_in_whichever_hierarchies_it_lies)
+{
+    static const char *const folders[] = {"memory/naru/a", "memory/naru/kept", "pids/naru/a", "pids/naru/b"};
+    char root[] = "/tmp/naru-cgroup.XXXXXX";
+    struct each e = {0};
+
+    CHECK(mkdtemp(root) != NULL);
+    cleanup_free char *mounts = text_format("%s/mounts", root);
+    cleanup_free char *lines = text_format("cgroup %s/memory cgroup rw,memory 0 0\n"
+                                           "cgroup %s/pids cgroup rw,pids 0 0\n",
+                                           root, root);
+    for (size_t i = 0; i < ARRAY_COUNT(folders); i++) {
+        cleanup_free char *path = text_format("%s/%s", root, folders[i]);
+        CHECK(file_make_dirs(path, 0755, &err));
+    }
+    put(root, "mounts", lines);
+    e.mounts = mounts;
+    cgroup_each(mounts, look_at_each, &e);
+    CHECK_TEXT(strbuf_cstr(&e.names), "a b ");
+    cleanup_free char *removed = text_format("%s/pids/naru/b", root);
+    CHECK(!file_exists(removed));
+    strbuf_done(&e.names);
+    CHECK(file_remove_tree(root, &err));
+}
+
 TEST(without_a_mount_or_the_right_to_it_there_is_no_group_and_a_reason)
 {
     const struct cgroup_limits limits = {0};
@@ -155,7 +195,7 @@ remove_real(struct cgroup *g)
 }
 
 static void
-note_name(void *arg, const char *name)
+note_name(void *arg, const char *name, const struct cgroup *g)
 {
     const char **want = arg;
 
