@@ -31,7 +31,7 @@ disk_book_open(struct disk_book *b, const char *path)
     const struct json *list;
     struct err err;
 
-    *b = (struct disk_book){.path = text_dup(path)};
+    *b = (struct disk_book){0};
     if (!file_exists(path))
         return;
     if (!file_read(path, FILE_MAX, &text, &err) ||
@@ -51,12 +51,11 @@ disk_book_done(struct disk_book *b)
     }
     free(b->places);
     free(b->heads);
-    free(b->path);
     *b = (struct disk_book){0};
 }
 
-bool
-disk_book_save(const struct disk_book *b, struct err *err)
+char *
+disk_book_text(const struct disk_book *b)
 {
     cleanup_json struct json *j = json_object();
     struct json *list = json_array();
@@ -75,8 +74,7 @@ disk_book_save(const struct disk_book *b, struct err *err)
         json_append(list, one);
     }
     json_set(j, "places", list);
-    cleanup_free char *text = json_format(j);
-    return file_write_atomic(b->path, str_of(text), 0640, err);
+    return json_format(j);
 }
 
 /* ---- by name ---- */

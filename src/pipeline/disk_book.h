@@ -23,16 +23,16 @@ struct disk_place {
 struct disk_book {
     struct disk_place *places; /* in no order, and moved by disk_book_enter() and disk_book_drop() */
     size_t count;
-    char *path;
     uint32_t *heads; /* by the hash of both names (seeded: a book stays where it is): one more than the index of the
                       * first place; 0: none */
     size_t head_count; /* for as many places there is room, too */
 };
 
-/* Of the file, if there is one; a damaged one counts as none. */
+/* Of the file, if there is one; a damaged one counts as none.  Its text is disk_book_text(), malloc'd: writing it takes
+ * longer than anybody may wait for the lock. */
 void disk_book_open(struct disk_book *b, const char *path);
 void disk_book_done(struct disk_book *b);
-bool disk_book_save(const struct disk_book *b, struct err *err) MUST_CHECK;
+char *disk_book_text(const struct disk_book *b);
 /* NULL: not known. */
 struct disk_place *disk_book_find(const struct disk_book *b, const char *pipeline, const char *name);
 /* Finds or enters it; NULL if there are DISK_PLACES_MAX. */

@@ -825,7 +825,7 @@ pipeline_gone(struct pipeline_room *room, const char *pipeline, const char *bran
     if (p != NULL)
         forget_properties(room, p, branch);
     if (p != NULL)
-        room_disk_gone(room, pipeline, branch);
+        is_news = room_disk_gone(room, pipeline, branch);
     for (size_t i = 0; p != NULL && i < p->build_count; i++) {
         struct build *b = p->builds[i];
         /* One that is to be taken up has scripts, containers and locks: it goes on as those that
@@ -877,6 +877,7 @@ pipeline_delivery_is_new(struct pipeline_room *room, struct str id)
     seen = github_deliveries_has(&room->deliveries, id);
     room_unlock(room);
     return !seen;
+    bool is_news = false;
 }
 
 bool
@@ -890,3 +891,5 @@ pipeline_delivery_seen(struct pipeline_room *room, struct str id, struct err *er
     room_unlock(room);
     return ok;
 }
+    if (is_news)
+        room_disk_keep(room);

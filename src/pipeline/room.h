@@ -27,6 +27,7 @@ struct room_disk { /* room_disk.c */
     struct disk_book book;
     pthread_t thread;
     pthread_cond_t wake; /* the thread has something to do */
+    pthread_mutex_t keeping; /* before the room's */
     bool is_running, is_due, was_over;
     bool is_of_others; /* too full, and workspaces are not what fills it */
     int64_t looked_ms; /* monotonic, at these: */
@@ -99,7 +100,9 @@ void room_disk_stop(struct pipeline_room *room); /* the room is closed */
 bool room_disk_allows(struct pipeline_room *room); /* may builds begin? If not, those that wait say why */
 void room_disk_began(struct pipeline_room *room, const struct build *b);
 void room_disk_ended(struct pipeline_room *room, struct build *b);
-void room_disk_gone(struct pipeline_room *room, const char *pipeline, const char *branch);
+/* True: somebody is to keep that, as nobody says it a second time. */
+bool room_disk_gone(struct pipeline_room *room, const char *pipeline, const char *branch);
+void room_disk_keep(struct pipeline_room *room); /* without the lock */
 struct json *room_disk_json(const struct pipeline_room *room);
 char *room_place_name(const struct build *b); /* of its workspace; malloc'd */
 

@@ -193,16 +193,15 @@ room_disk_ended(struct pipeline_room *room, struct build *b)
     wake(room);
 }
 
-void
+bool
 room_disk_gone(struct pipeline_room *room, const char *pipeline, const char *branch)
 {
     cleanup(strbuf_done) struct strbuf name = {0};
     struct disk_book *book = &room->disk.book;
     bool found = false;
-    struct err err;
 
     if (!room->disk.is_running)
-        return;
+        return false;
     add_place(&name, branch);
     for (size_t i = 0; i < book->count; i++) {
         struct disk_place *p = &book->places[i];
@@ -212,11 +211,25 @@ room_disk_gone(struct pipeline_room *room, const char *pipeline, const char *bra
             continue;
         p->is_gone = found = true;
     }
-    if (!found)
-        return;
-    if (!disk_book_save(book, &err)) /* nobody says it a second time */
+    if (found)
+        wake(room);
+    return found;
+}
+
+void
+room_disk_keep(struct pipeline_room *room)
+{
+    struct room_disk *d = &room->disk;
+    cleanup_free char *path = text_format("%s/workspaces/.disk.json", room->config.data_dir), *text = NULL;
+    struct err err;
+
+    pthread_mutex_lock(&d->keeping); /* what is newer is written last */
+    room_lock(room);
+    text = disk_book_text(&d->book);
+    room_unlock(room);
+    if (file_exists(room->config.data_dir) && !file_write_atomic(path, str_of(text), 0640, &err))
         log_warn("disk.book", "error=%s", log_quote(err.message));
-    wake(room);
+    pthread_mutex_unlock(&d->keeping);
 }
 
 /* ---- measuring ---- */
@@ -244,18 +257,22 @@ is_in_use(const struct pipeline *p, const char *name)
     return false;
 }
 
-/* A pipeline that could not be loaded may have builds that go on. */
+/* One that could not be loaded may have builds that go on. */
+static bool
+is_lost(const struct pipeline_room *room, const char *pipeline)
+{
+    cleanup_free char *builds = text_format("%s/builds/%s", room->config.data_dir, pipeline);
+
+    return pipeline_store_find(&room->store, pipeline) == NULL && file_exists(builds);
+}
+
 static bool
 may_go(void *arg, const struct disk_place *place)
 {
     const struct pipeline_room *room = arg;
     const struct pipeline *p = pipeline_store_find(&room->store, place->pipeline);
-    cleanup_free char *builds = NULL;
 
-    if (p != NULL)
-        return !is_in_use(p, place->name);
-    builds = text_format("%s/builds/%s", room->config.data_dir, place->pipeline);
-    return !file_exists(builds);
+    return p != NULL ? !is_in_use(p, place->name) : !is_lost(room, place->pipeline);
 }
 
 /* "main" of "main@2@tmp" */
@@ -467,11 +484,13 @@ mark_used(struct pipeline_room *room, const struct build *b)
         p->is_used = true;
 }
 
-/* Of the workspaces where nobody works. */
+/* Of the workspaces that may go (may_go() looks through all builds for each). */
 static int64_t
 idle_bytes(struct pipeline_room *room)
 {
     struct disk_book *book = &room->disk.book;
+    const char *pipeline = ""; /* of the place before */
+    bool stays = false;
     int64_t bytes = 0;
 
     for (size_t i = 0; i < book->count; i++)
@@ -479,8 +498,13 @@ idle_bytes(struct pipeline_room *room)
     for (size_t p = 0; p < room->store.count; p++)
         for (size_t i = 0; i < room->store.pipelines[p]->build_count; i++)
             mark_used(room, room->store.pipelines[p]->builds[i]);
-    for (size_t i = 0; i < book->count; i++)
-        bytes += book->places[i].is_used ? 0 : book->places[i].bytes;
+    for (size_t i = 0; i < book->count; i++) {
+        const struct disk_place *p = &book->places[i];
+        if (strcmp(p->pipeline, pipeline) != 0)
+            stays = is_lost(room, p->pipeline);
+        pipeline = p->pipeline;
+        bytes += p->is_used || stays ? 0 : p->bytes;
+    }
     return bytes;
 }
 
@@ -589,17 +613,6 @@ scan(struct pipeline_room *room)
         closedir(d);
 }
 
-static void
-keep(struct pipeline_room *room)
-{
-    struct err err;
-
-    room_lock(room);
-    if (file_exists(room->config.data_dir) && !disk_book_save(&room->disk.book, &err))
-        log_warn("disk.book", "error=%s", log_quote(err.message));
-    room_unlock(room);
-}
-
 static void *
 disk_thread(void *arg)
 {
@@ -617,7 +630,7 @@ disk_thread(void *arg)
         measure_places(room);
         measure_builds(room);
         make_room(room);
-        keep(room);
+        room_disk_keep(room);
         room_lock(room);
     }
     room_unlock(room);
@@ -635,6 +648,7 @@ room_disk_start(struct pipeline_room *room, struct err *err)
         return false;
     disk_book_open(&d->book, path);
     pthread_cond_init(&d->wake, NULL);
+    pthread_mutex_init(&d->keeping, NULL);
     look(room);
     d->is_due = true;
     failure = pthread_create(&d->thread, NULL, disk_thread, room);
@@ -654,6 +668,7 @@ room_disk_stop(struct pipeline_room *room)
         room_unlock(room);
         pthread_join(d->thread, NULL);
         pthread_cond_destroy(&d->wake);
+        pthread_mutex_destroy(&d->keeping);
     }
     d->is_running = false;
     disk_book_done(&d->book);

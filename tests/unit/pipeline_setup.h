@@ -242,6 +242,18 @@ expect_result(struct world *w, const char *name, int64_t number, const char *wan
 
 static inline void
 expect_log(struct world *w, const char *name, int64_t number, const char *want)
+static inline void
+wait_until_waiting(struct world *w, int64_t number, const char *what)
+{
+    for (int i = 0; i < 600 * CHECK_PATIENCE; i++) {
+        cleanup_json struct json *j = pipeline_build(w->room, "web", number, NULL);
+        if (strstr(json_get_cstr(j, "waitingFor", ""), what) != NULL)
+            return;
+        (void)pipeline_wait(w->room, 50);
+    }
+    check_fail(__FILE__, __LINE__, "build %lld does not wait for %s", (long long)number, what);
+}
+
 {
     cleanup_free char *path = pipeline_log_path(w->room, name, number);
     cleanup(strbuf_done) struct strbuf log = {0};

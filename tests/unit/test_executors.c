@@ -238,18 +238,6 @@ build_file(struct world *w, const char *branch, const char *text)
     return submit(w, "web", branch);
 }
 
-static void
-wait_until_waiting(struct world *w, int64_t number, const char *what)
-{
-    for (int i = 0; i < 600; i++) {
-        cleanup_json struct json *j = pipeline_build(w->room, "web", number, NULL);
-        if (strstr(json_get_cstr(j, "waitingFor", ""), what) != NULL)
-            return;
-        (void)pipeline_wait(w->room, 50);
-    }
-    check_fail(__FILE__, __LINE__, "build %lld does not wait for %s", (long long)number, what);
-}
-
 #define HOLD "sh 'touch ../up; while [ ! -e ../go ]; do sleep 0.02; done'"
 #define WAIT_UNTIL_UP \
     "for i in $(seq 600); do [ -e ../data/workspaces/web/up ] && exit 0; sleep 0.05; done; exit 1"

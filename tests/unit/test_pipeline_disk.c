@@ -119,7 +119,8 @@ TEST(gone_places_go_first_then_those_not_used_for_longest)
     CHECK(disk_book_enter(&b, "web", in_use) != NULL);
     CHECK(disk_book_find(&b, "api", "older") == NULL);
     CHECK_EQ(disk_book_bytes(&b), 40);
-    CHECK(disk_book_save(&b, &err));
+    cleanup_free char *text = disk_book_text(&b);
+    CHECK(file_write_atomic(path, str_of(text), 0644, &err));
     disk_book_done(&b);
     disk_book_open(&b, path);
     CHECK_EQ(b.count, 5);
@@ -291,22 +292,11 @@ TEST(no_build_begins_while_there_is_too_little_free_space)
     room_up(&w);
     create(&w, "web", NULL);
     CHECK_EQ(web_build(&w, "echo 'begun'", "x"), 1);
-    for (int i = 0; i < 400; i++) {
-        json_unref(j);
-        j = pipeline_build(w.room, "web", 1, NULL);
-        if (json_get(j, "waitingFor") != NULL)
-            break;
-        (void)pipeline_wait(w.room, 50);
-    }
+    wait_until_waiting(&w, 1, "diskFree");
+    j = pipeline_build(w.room, "web", 1, NULL);
     CHECK_TEXT(json_get_cstr(j, "state", ""), "QUEUED");
-    CHECK(strstr(json_get_cstr(j, "waitingFor", ""), "diskFree") != NULL);
     /* What others fill is said, and costs no workspace: it would be missing, and no build could begin. */
-    for (int i = 0; i < 400 && strstr(json_get_cstr(j, "waitingFor", ""), "docker image prune") == NULL; i++) {
-        (void)pipeline_wait(w.room, 50);
-        json_unref(j);
-        j = pipeline_build(w.room, "web", 1, NULL);
-    }
-    CHECK(strstr(json_get_cstr(j, "waitingFor", ""), "docker image prune") != NULL);
+    wait_until_waiting(&w, 1, "docker image prune");
     sh(&w, "test -e ../data/workspaces/web/old/x");
     CHECK_EQ(web_build(&w, "echo 'second'", "y"), 2);
     CHECK(pipeline_abort(w.room, "web", 2, &err));
@@ -335,6 +325,28 @@ TEST(workspaces_go_for_free_space_if_there_is_enough_without_them)
     CHECK_EQ(web_build(&w, "echo 'begun'", "x"), 1);
     expect_result(&w, "web", 1, "SUCCESS");
     sh(&w, "test ! -e ../data/workspaces/web/old");
+}
+
+/* Its builds may go on there: so it stays, and nothing else goes for the room that it would make. */
+TEST(the_workspace_of_a_pipeline_that_cannot_be_loaded_makes_no_room)
+{
+    cleanup(world_done) struct world w = {0};
+    cleanup_free char *config = NULL;
+    struct statvfs fs;
+
+    world_init(&w);
+    sh(&w, "mkdir -p ../data/builds/broken ../data/workspaces/broken/main ../data/workspaces/web/old; "
+           "touch ../data/workspaces/web/old/x ../data/workspaces/broken/main/x; "
+           "echo '{\"places\": [{\"pipeline\": \"broken\", \"name\": \"main\", \"bytes\": 4000000000}]}' "
+           "> ../data/workspaces/.disk.json");
+    CHECK(statvfs(w.data, &fs) == 0);
+    config = text_format("{\"diskFree\": \"%lldM\"}", ((long long)fs.f_bavail * (long long)fs.f_frsize >> 20) + 1024);
+    write_config(&w, config);
+    room_up(&w);
+    create(&w, "web", NULL);
+    CHECK_EQ(web_build(&w, "echo 'never'", "x"), 1);
+    wait_until_waiting(&w, 1, "docker image prune");
+    sh(&w, "test -e ../data/workspaces/web/old/x && test -e ../data/workspaces/broken/main/x");
 }
 
 static int64_t
