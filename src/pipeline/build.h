@@ -69,6 +69,7 @@ struct build {
     bool had_executor;    /* at any time; not kept */
     int64_t waits_since_ms, waited_ms; /* its time stands still, or 0; how long it did before */
     bool is_parked;       /* does nothing but wait, in all of its branches; not kept */
+    bool wants_place;     /* ... for a place among those that run; not kept */
     bool keeps_turn;      /* ... for an executor: as one that runs it holds up those behind it */
     struct json *parameters; /* given, by name; NULL: none. On disk they and the answers are sealed (secrets.h) */
     struct json *plain;      /* {"NAME": true} of those declared as no passwords; NULL: none yet */

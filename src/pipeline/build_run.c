@@ -222,6 +222,8 @@ parked(void *ctx, bool is_parked, bool stands_still)
     struct build *b = w->build;
 
     room_lock(w->room);
+    if (!is_parked)
+        room_place_taken(w->room, b);
     w->room->parked += is_parked - b->is_parked;
     b->is_parked = is_parked;
     b->keeps_turn = is_parked && b->waiting != NULL;
@@ -229,6 +231,18 @@ parked(void *ctx, bool is_parked, bool stands_still)
     room_need_worker(w->room);
     pthread_cond_broadcast(&w->room->changed);
     room_unlock(w->room);
+}
+
+static bool
+place(void *ctx)
+{
+    struct work *w = ctx;
+    bool has;
+
+    room_lock(w->room);
+    has = room_take_place(w->room, w->build);
+    room_unlock(w->room);
+    return has;
 }
 
 static void
@@ -298,6 +312,7 @@ static const struct runner_host host = {
     .start = start_other,
     .ended = other_has_ended,
     .parked = parked,
+    .place = place,
     .milestone = milestone,
     .tests = tests,
     .executor = executor,
@@ -769,8 +784,8 @@ room_recover(struct pipeline_room *room, struct pipeline *p)
     }
 }
 
-/* Of a data directory that is no more: nobody takes its builds up.  Somebody may still be in there, then
- * the group stays. */
+/* Of a data directory that is no more: nobody takes its builds up.  Somebody may still be in there, then the
+ * group stays. */
 static void
 sweep_orphan(const char *name, const struct cgroup *g, const char *home)
 {

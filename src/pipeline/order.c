@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* order.c - which builds may run beside each other: milestones, categories of throttleJobProperty, and
+/* order.c - which builds may run beside each other: milestones, places of those that come back, categories of throttleJobProperty, and
  * locks of builds that are gone.  All is called with the room's lock held, but for room_milestone(). */
 #include <stdio.h>
 #include "base/clock.h"
@@ -111,6 +111,37 @@ room_choose_place(const struct pipeline *p, struct build *b)
         }
         b->place += again;
     }
+}
+
+/* ---- places ---- */
+
+static const char waits_for_place[] = "Waiting for a place among the builds that run";
+
+bool
+room_take_place(struct pipeline_room *room, struct build *b)
+{
+    if (!b->is_parked)
+        return true;
+    if (room_has_place(room, 0)) {
+        room_place_taken(room, b);
+        b->is_parked = false;
+        room->parked--;
+        return true;
+    }
+    if (b->waiting == NULL)
+        room_set_waiting(b, waits_for_place);
+    room->returning += !b->wants_place;
+    b->wants_place = true;
+    return false;
+}
+
+void
+room_place_taken(struct pipeline_room *room, struct build *b)
+{
+    room->returning -= b->wants_place;
+    b->wants_place = false;
+    if (b->waiting != NULL && strcmp(b->waiting, waits_for_place) == 0)
+        room_set_waiting(b, NULL);
 }
 
 /* ---- locks ---- */

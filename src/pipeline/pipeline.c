@@ -115,6 +115,13 @@ wanted(struct pipeline_room *room)
     return room_builds_at_once(room, n < PARALLEL_MAX ? n : PARALLEL_MAX);
 }
 
+/* Those that come back have theirs before any that is to begin. */
+bool
+room_has_place(struct pipeline_room *room, unsigned returning)
+{
+    return room->running - room->parked + returning < wanted(room);
+}
+
 /* Builds that only wait take no place, but memory and a thread. */
 static bool
 is_crowded(struct pipeline_room *room)
@@ -135,17 +142,17 @@ is_crowded(struct pipeline_room *room)
 static struct build *
 next_build(struct pipeline_room *room)
 {
-    bool has_place, may_begin;
+    bool is_free, may_begin;
     struct build *b = NULL;
 
     if (is_crowded(room))
         return NULL;
-    has_place = room->running - room->parked < wanted(room);
-    may_begin = has_place && room_disk_allows(room);
+    is_free = room_has_place(room, room->returning);
+    may_begin = is_free && room_disk_allows(room);
     if (may_begin || room->to_take_up > 0)
         b = next_queued(room, may_begin);
     if (b == NULL)
-        room->has_postponed |= may_begin != has_place;
+        room->has_postponed |= may_begin != is_free;
     return b;
 }
 
@@ -285,6 +292,7 @@ pipeline_room_start(const struct pipeline_config *config, struct err *err)
     assert(config->data_dir[0] == '/' && config->naru_path != NULL && config->base_url != NULL);
     copy_config(room, config);
     room->builds_max = BUILDS_MAX;
+    room->queue_max = QUEUE_MAX;
     pthread_mutex_init(&room->mutex, NULL);
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -393,6 +401,15 @@ waits_to_begin(const struct build *b)
            b->stage_count == 0 && b->overtaken_by == 0;
 }
 
+/* Does it wait to begin, and is the newer one instead of it?  One with other parameters, or for which another
+ * build waits, is meant by itself. */
+static bool
+gives_way(const struct build *b, const char *branch, const struct json *parameters)
+{
+    return b->state == BUILD_QUEUED && b->started_ms == 0 && b->upstream == NULL &&
+           strcmp(b->branch, branch) == 0 && is_same(b->parameters, parameters);
+}
+
 /* Older builds of the branch that still wait give way. */
 static void
 supersede(struct pipeline_room *room, struct pipeline *p, const struct build *by)
@@ -411,9 +428,7 @@ supersede(struct pipeline_room *room, struct pipeline *p, const struct build *by
             b->overtaken_by = b->superseded_by = by->number;
             room_save(room, b);
         }
-        /* One with other parameters, or for which another build waits, is meant by itself. */
-        if (b->state != BUILD_QUEUED || b->started_ms != 0 || b->upstream != NULL ||
-            !is_same(b->parameters, by->parameters))
+        if (!gives_way(b, by->branch, by->parameters))
             continue;
         reason = text_format("superseded by build %lld", (long long)by->number);
         b->superseded_by = by->number;
@@ -422,15 +437,29 @@ supersede(struct pipeline_room *room, struct pipeline *p, const struct build *by
     }
 }
 
-static bool
-queue_is_full(const struct pipeline_store *store)
+static size_t
+waiting_of(const struct pipeline *p)
 {
     size_t waiting = 0;
 
-    for (size_t p = 0; p < store->count; p++)
-        for (size_t i = 0; i < store->pipelines[p]->build_count; i++)
-            waiting += store->pipelines[p]->builds[i]->state == BUILD_QUEUED;
-    return waiting >= QUEUE_MAX;
+    for (size_t i = 0; i < p->build_count; i++)
+        waiting += p->builds[i]->state == BUILD_QUEUED && !is_taken_up(p->builds[i]);
+    return waiting;
+}
+
+/* Whoever takes another one's place makes it no longer. */
+static bool
+queue_is_full(const struct pipeline_room *room, const struct pipeline *of, const struct build_request *r)
+{
+    const struct json *parameters = json_size(r->parameters) > 0 ? r->parameters : NULL;
+    size_t waiting = 0;
+
+    for (size_t p = 0; p < room->store.count; p++)
+        waiting += waiting_of(room->store.pipelines[p]);
+    for (size_t i = 0; waiting >= room->queue_max && i < of->build_count; i++)
+        if (r->replay_of == 0 && gives_way(of->builds[i], r->branch, parameters))
+            return false;
+    return waiting >= room->queue_max;
 }
 
 /* Was the branch moved on from `commit` by pushes that are known already?  A push that says it
@@ -470,8 +499,8 @@ submit_locked(struct pipeline_room *room, const struct build_request *r, const c
         *number_out = newest->number;
         return true;
     }
-    if (queue_is_full(&room->store))
-        return err_set(err, ERR_LIMIT_EXCEEDED, "the queue is full (%u builds)", QUEUE_MAX);
+    if (queue_is_full(room, p, r))
+        return err_set(err, ERR_UNAVAILABLE, "the queue is full (%u builds)", room->queue_max);
     b = pipeline_add_build(p);
     b->branch = text_dup(r->branch);
     b->commit = text_dup(commit);
@@ -819,6 +848,7 @@ void
 pipeline_gone(struct pipeline_room *room, const char *pipeline, const char *branch)
 {
     struct pipeline *p;
+    bool is_news = false;
 
     room_lock(room);
     p = pipeline_store_find(&room->store, pipeline);
@@ -837,6 +867,8 @@ pipeline_gone(struct pipeline_room *room, const char *pipeline, const char *bran
     }
     pthread_cond_broadcast(&room->changed);
     room_unlock(room);
+    if (is_news)
+        room_disk_keep(room);
 }
 
 bool
@@ -877,7 +909,6 @@ pipeline_delivery_is_new(struct pipeline_room *room, struct str id)
     seen = github_deliveries_has(&room->deliveries, id);
     room_unlock(room);
     return !seen;
-    bool is_news = false;
 }
 
 bool
@@ -891,5 +922,3 @@ pipeline_delivery_seen(struct pipeline_room *room, struct str id, struct err *er
     room_unlock(room);
     return ok;
 }
-    if (is_news)
-        room_disk_keep(room);

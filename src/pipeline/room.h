@@ -42,13 +42,14 @@ struct pipeline_room {
     struct github_deliveries deliveries;
     struct worker workers[BUILDS_MAX + 1]; /* one looks into the queue */
     unsigned worker_count;                 /* of those that are not over */
-    unsigned builds_max;                   /* BUILDS_MAX; tests have less */
+    unsigned builds_max, queue_max;        /* tests have less */
     bool was_crowded, lacks_worker;
     struct github_reports *reports;
     pthread_t watch; /* compares heads now and then */
     bool is_watching;
     atomic_bool stopping;
     unsigned running, parked; /* builds; of them those that only wait */
+    unsigned returning;       /* of these those that wait for a place among the others; before any that is queued */
     unsigned to_take_up; /* builds that ran when naru ended and wait for a thread again */
     struct json *throttle; /* throttle.json as it was at `throttle_ms`; NULL: none */
     int64_t throttle_ms;   /* monotonic; 0: not read yet */
@@ -75,6 +76,8 @@ void room_save(struct pipeline_room *room, const struct build *b);
 void room_end_build(struct build *b, enum build_result result, const char *reason);
 /* Sees to it that a thread looks into the queue; with the lock held. */
 void room_need_worker(struct pipeline_room *room);
+/* May one more run, behind so many that come back?  With the lock held. */
+bool room_has_place(struct pipeline_room *room, unsigned returning);
 /* Called with the lock held; gives it up while the build runs. */
 void room_run_build(struct pipeline_room *room, struct build *b);
 /* Builds that ran when naru ended wait for a thread again. */
@@ -87,6 +90,9 @@ bool room_milestone(struct pipeline_room *room, struct build *b, int64_t *ordina
                     int64_t *by); /* as runner_host.milestone */
 /* Of builds that are not to be taken up, as their records cannot be read; before any build runs. */
 void room_sweep_locks(struct pipeline_room *room);
+/* A parked build goes on if there is a place, else it waits for one. */
+bool room_take_place(struct pipeline_room *room, struct build *b);
+void room_place_taken(struct pipeline_room *room, struct build *b); /* it waits for none any more */
 bool room_branch_is_busy(const struct pipeline *p, const char *branch);
 void room_choose_place(const struct pipeline *p, struct build *b);
 bool room_is_throttled(struct pipeline_room *room, const struct pipeline *p,

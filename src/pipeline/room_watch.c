@@ -37,6 +37,18 @@ was_built(const struct heads *h, const char *branch)
     return built;
 }
 
+/* Once more the next time: it is as it was, and not gone. */
+static void
+take_back(const struct heads *h, const char *branch)
+{
+    const char *before = json_get_cstr(h->before, branch, NULL);
+
+    if (before == NULL)
+        json_delete(h->now, branch);
+    else
+        json_set(h->now, branch, json_text(before));
+}
+
 static void
 take_head(void *arg, struct str branch, struct str commit)
 {
@@ -57,7 +69,7 @@ take_head(void *arg, struct str branch, struct str commit)
         return;
     if (!pipeline_submit(h->room, &request, &number, &err)) {
         log_warn("pipeline.reconcile", "pipeline=%s error=%s", h->pipeline, log_quote(err.message));
-        json_delete(h->now, b); /* once more the next time */
+        take_back(h, b);
     }
 }
 

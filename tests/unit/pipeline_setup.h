@@ -32,9 +32,10 @@ struct world {
     char *root, *data, *clone;
     struct pipeline_room *room;
     struct http_server *server;
-    struct guard *guard; /* of tests that set these three */
+    struct guard *guard; /* of tests that set these four */
     struct access_keys *keys;
     const char *build_roles;
+    int64_t reconcile_ms;
 };
 
 static inline void
@@ -71,6 +72,7 @@ room_up(struct world *w)
         .guard = w->guard,
         .keys = w->keys,
         .build_roles = w->build_roles,
+        .reconcile_ms = w->reconcile_ms,
     };
     struct http_route routes[PIPELINE_ROUTES_MAX];
     struct err err;
@@ -241,8 +243,6 @@ expect_result(struct world *w, const char *name, int64_t number, const char *wan
 }
 
 static inline void
-expect_log(struct world *w, const char *name, int64_t number, const char *want)
-static inline void
 wait_until_waiting(struct world *w, int64_t number, const char *what)
 {
     for (int i = 0; i < 600 * CHECK_PATIENCE; i++) {
@@ -254,6 +254,8 @@ wait_until_waiting(struct world *w, int64_t number, const char *what)
     check_fail(__FILE__, __LINE__, "build %lld does not wait for %s", (long long)number, what);
 }
 
+static inline void
+expect_log(struct world *w, const char *name, int64_t number, const char *want)
 {
     cleanup_free char *path = pipeline_log_path(w->room, name, number);
     cleanup(strbuf_done) struct strbuf log = {0};

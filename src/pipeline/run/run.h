@@ -215,7 +215,10 @@ enum rest {
     REST_ON_TIME     /* ... does not: for a time, or with something held for which others may wait */
 };
 void run_rest(struct run *run, enum rest rest);
-void run_rested(struct run *run);
+void run_rested(struct run *run); /* takes it again, whoever has it by now */
+/* Waits until there is one, unless the build holds something for which others may wait; `ok` false: the waiting was
+ * interrupted, and nothing more is waited for. */
+bool run_come_back(struct run *run, const struct node *at, bool ok) MUST_CHECK;
 enum rest run_rest_kind(const struct run *run); /* of who waits for a lock or a build */
 /* process_run() for steps: on this machine whatever `launcher` says; an interruption ends it
  * (`cancelled`; the caller's run_poll() then throws).  Sets the spec's is_cancelled, wait and arg

@@ -234,6 +234,31 @@ run_rested(struct run *run)
         park(run, false, false);
 }
 
+static bool
+holds_nothing(const struct run *run)
+{
+    uint64_t nodes = 0;
+
+    for (size_t i = 0; i < ARRAY_COUNT(run->nodes); i++)
+        nodes |= run->nodes[i];
+    return nodes == 0 && run->locks_held == 0;
+}
+
+/* Who holds something comes back at once: who has a place may wait for just that. */
+bool
+run_come_back(struct run *run, const struct node *at, bool ok)
+{
+    const struct runner_host *host = run->config->host;
+    const bool asks = host != NULL && host->place != NULL && holds_nothing(run);
+
+    while (ok && asks && run->is_parked && !host->place(run->config->ctx)) {
+        run_rest(run, REST_FOR_OTHERS);
+        ok = run_wait(run, at, NULL, 0, INT64_MAX);
+    }
+    run_rested(run);
+    return ok;
+}
+
 enum rest
 run_rest_kind(const struct run *run)
 {
@@ -262,9 +287,7 @@ run_sleep(struct run *run, const struct node *at, int64_t ms)
     if (run->node == 0)
         run_rest(run, REST_ON_TIME);
     ok = sleep_until(run, at, until_ms);
-    if (run->node == 0)
-        run_rested(run);
-    return ok;
+    return run->node == 0 ? run_come_back(run, at, ok) : ok;
 }
 
 /* Stands between a process and the step that waits for it. */

@@ -95,6 +95,8 @@ struct runner_host {
     /* All that the build does is wait, in all of its branches; and does its time stand still meanwhile
      * (run_rest())? */
     void (*parked)(void *ctx, bool is_parked, bool stands_still);
+    /* One that was parked goes on, if there is a place for it; asked again until then. */
+    bool (*place)(void *ctx);
     /* Keeps what a `junit` step found, {name: status} (test_history.h) of `total` tests; gives names by what
      * became of them since earlier builds, {"newlyFailing", "fixed", "flaky": [...]}, and how many there was
      * no room for, {"notKept": n}, for the caller to unref. */

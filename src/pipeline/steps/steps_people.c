@@ -55,8 +55,7 @@ wait_for_answer(struct run *run, const struct node *at, const struct question *q
     run_rest(run, REST_FOR_OTHERS);
     while (ok && (*answer = host->answer(run->config->ctx, q->step)) == NULL)
         ok = run_wait(run, at, NULL, 0, INT64_MAX);
-    run_rested(run);
-    return ok;
+    return run_come_back(run, at, ok);
 }
 
 /* All that was given, by name; who said so is one of them if he is asked for. */
@@ -281,8 +280,7 @@ wait_for_build(struct step_call *s, const char *pipeline, int64_t number, enum b
     run_rest(run, run_rest_kind(run));
     while (ok && !host->ended(run->config->ctx, pipeline, number, result))
         ok = run_wait(run, s->at, NULL, 0, INT64_MAX);
-    run_rested(run);
-    return ok;
+    return run_come_back(run, s->at, ok);
 }
 
 static bool
