@@ -15,7 +15,8 @@
 #define CHANGE_MS 10000 /* a start or reload that takes longer has failed */
 #define RESIGNAL_MS 400 /* a reload of 200 backends takes up to 250 ms */
 #define SETTLE_MS 50    /* a signal in the first 20 ms after a reload is lost */
-#define LEAVE_MS 1000   /* so long an old worker may take to hear that it has to leave its listeners */
+#define LEAVE_MS 1000   /* so long an old worker is asked whether it has heard that it has to leave its listeners; the last
+                         * question may take as long as any (haproxy_ask()) */
 #define STOP_MS 5000
 #define LOG_LIMIT (1 << 20)
 
@@ -210,7 +211,7 @@ is_changed(struct haproxy_process *p, int64_t now_ms)
     if (p->answered_ms == 0 && ask_info(p, &info, NULL) && info.pid != p->old_worker && !info.is_stopping &&
         strcmp(info.description, p->fingerprint) == 0)
         p->answered_ms = now_ms;
-    return p->answered_ms != 0 && (has_left(p) || now_ms - p->answered_ms > LEAVE_MS);
+    return p->answered_ms != 0 && (now_ms - p->answered_ms > LEAVE_MS || has_left(p));
 }
 
 static void

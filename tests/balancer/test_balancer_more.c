@@ -708,23 +708,32 @@ TEST(a_bad_configuration_is_complained_about_and_the_old_one_stays)
     end_process(&o, &guard, dir);
 }
 
+#define OLD_WORKER_STAYS_MS 200 /* well below the second for which naru waits for it */
+
 TEST(a_reload_is_done_when_the_old_worker_takes_nobody_any_more)
 {
     static struct outcome o;
     struct guard guard;
-    char dir[48], first[200], second[200];
+    char dir[48], first[200], second[200], until[80];
     const int port = pick_port();
+    int64_t seen_ms;
+    struct err err;
 
     snprintf(first, sizeof(first), "frontend f\n    bind 127.0.0.1:%d\n    http-request return status 201", port);
     snprintf(second, sizeof(second), "frontend f\n    bind 127.0.0.1:%d\n    http-request return status 202", port);
-    CHECK(setenv("LD_PRELOAD", LATE_SIGNAL, 1) == 0); /* of the programs that the test starts */
     begin_process(&o, &guard, dir);
+    snprintf(until, sizeof(until), "%s/until", dir);
+    CHECK(setenv("LATE_SIGNAL_UNTIL", until, 1) == 0 && setenv("LD_PRELOAD", LATE_SIGNAL, 1) == 0); /* of HAProxy */
     write_config(&o, "first", first);
     loop_call_and_wait(o.loop, do_start, &o);
     WAIT_FOR(atomic_load(&o.ready) == 1, 5000);
     CHECK_EQ(client_once(port, "GET", "/").status, 201);
     write_config(&o, "second", second);
     loop_call_and_wait(o.loop, do_reload, &o);
+    WAIT_FOR(client_once(port, "GET", "/").status == 202, 5000);
+    for (seen_ms = clock_monotonic_ms(); clock_monotonic_ms() < seen_ms + OLD_WORKER_STAYS_MS;)
+        CHECK(client_once(port, "GET", "/").status > 0 && atomic_load(&o.ready) == 1); /* both may answer */
+    CHECK(file_write_atomic(until, STR(""), 0600, &err));
     WAIT_FOR(atomic_load(&o.ready) == 2, 5000);
     for (int i = 0; i < 20; i++)
         CHECK_EQ(client_once(port, "GET", "/").status, 202);
