@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* order.c - which builds may run beside each other: milestones, places of those that come back, categories of throttleJobProperty, and
- * locks of builds that are gone.  All is called with the room's lock held, but for room_milestone(). */
+/* order.c - which builds may wait and run beside each other: the queue, milestones, places of those that come back,
+ * categories of throttleJobProperty, and locks of builds that are gone.  All is called with the room's lock held, but
+ * for room_milestone(). */
 #include <stdio.h>
 #include "base/clock.h"
 #include "base/log.h"
@@ -111,6 +112,46 @@ room_choose_place(const struct pipeline *p, struct build *b)
         }
         b->place += again;
     }
+}
+
+/* ---- the queue ---- */
+
+bool
+room_has_same(const struct build *b, const struct json *parameters)
+{
+    return b->parameters == NULL || parameters == NULL ? b->parameters == parameters
+                                                       : json_equal(b->parameters, parameters);
+}
+
+bool
+room_gives_way(const struct build *b, const char *branch, const struct json *parameters)
+{
+    return b->state == BUILD_QUEUED && b->started_ms == 0 && b->upstream == NULL &&
+           strcmp(b->branch, branch) == 0 && room_has_same(b, parameters);
+}
+
+static size_t
+waiting_of(const struct pipeline *p)
+{
+    size_t waiting = 0;
+
+    for (size_t i = 0; i < p->build_count; i++)
+        waiting += p->builds[i]->state == BUILD_QUEUED && p->builds[i]->started_ms == 0;
+    return waiting;
+}
+
+bool
+room_queue_is_full(const struct pipeline_room *room, const struct pipeline *of, const struct build_request *r)
+{
+    const struct json *parameters = json_size(r->parameters) > 0 ? r->parameters : NULL;
+    size_t waiting = 0;
+
+    for (size_t p = 0; p < room->store.count; p++)
+        waiting += waiting_of(room->store.pipelines[p]);
+    for (size_t i = 0; waiting >= room->queue_max && i < of->build_count; i++)
+        if (r->replay_of == 0 && room_gives_way(of->builds[i], r->branch, parameters))
+            return false;
+    return waiting >= room->queue_max;
 }
 
 /* ---- places ---- */

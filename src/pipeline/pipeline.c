@@ -387,27 +387,12 @@ pipeline_create_with(struct pipeline_room *room, const char *name, const char *u
     return ok;
 }
 
-static bool
-is_same(const struct json *a, const struct json *b)
-{
-    return (a == NULL && b == NULL) || (a != NULL && b != NULL && json_equal(a, b));
-}
-
 /* It runs, and all that it does is wait for its first executor. */
 static bool
 waits_to_begin(const struct build *b)
 {
     return b->state == BUILD_RUNNING && b->waiting != NULL && !b->had_executor &&
            b->stage_count == 0 && b->overtaken_by == 0;
-}
-
-/* Does it wait to begin, and is the newer one instead of it?  One with other parameters, or for which another
- * build waits, is meant by itself. */
-static bool
-gives_way(const struct build *b, const char *branch, const struct json *parameters)
-{
-    return b->state == BUILD_QUEUED && b->started_ms == 0 && b->upstream == NULL &&
-           strcmp(b->branch, branch) == 0 && is_same(b->parameters, parameters);
 }
 
 /* Older builds of the branch that still wait give way. */
@@ -424,42 +409,17 @@ supersede(struct pipeline_room *room, struct pipeline *p, const struct build *by
             b->abort_asked = true;
             room_save(room, b);
         }
-        if (waits_to_begin(b) && b->upstream == NULL && is_same(b->parameters, by->parameters)) {
+        if (waits_to_begin(b) && b->upstream == NULL && room_has_same(b, by->parameters)) {
             b->overtaken_by = b->superseded_by = by->number;
             room_save(room, b);
         }
-        if (!gives_way(b, by->branch, by->parameters))
+        if (!room_gives_way(b, by->branch, by->parameters))
             continue;
         reason = text_format("superseded by build %lld", (long long)by->number);
         b->superseded_by = by->number;
         room_end_build(b, RESULT_NOT_BUILT, reason);
         room_save(room, b);
     }
-}
-
-static size_t
-waiting_of(const struct pipeline *p)
-{
-    size_t waiting = 0;
-
-    for (size_t i = 0; i < p->build_count; i++)
-        waiting += p->builds[i]->state == BUILD_QUEUED && !is_taken_up(p->builds[i]);
-    return waiting;
-}
-
-/* Whoever takes another one's place makes it no longer. */
-static bool
-queue_is_full(const struct pipeline_room *room, const struct pipeline *of, const struct build_request *r)
-{
-    const struct json *parameters = json_size(r->parameters) > 0 ? r->parameters : NULL;
-    size_t waiting = 0;
-
-    for (size_t p = 0; p < room->store.count; p++)
-        waiting += waiting_of(room->store.pipelines[p]);
-    for (size_t i = 0; waiting >= room->queue_max && i < of->build_count; i++)
-        if (r->replay_of == 0 && gives_way(of->builds[i], r->branch, parameters))
-            return false;
-    return waiting >= room->queue_max;
 }
 
 /* Was the branch moved on from `commit` by pushes that are known already?  A push that says it
@@ -499,7 +459,7 @@ submit_locked(struct pipeline_room *room, const struct build_request *r, const c
         *number_out = newest->number;
         return true;
     }
-    if (queue_is_full(room, p, r))
+    if (room_queue_is_full(room, p, r))
         return err_set(err, ERR_UNAVAILABLE, "the queue is full (%u builds)", room->queue_max);
     b = pipeline_add_build(p);
     b->branch = text_dup(r->branch);

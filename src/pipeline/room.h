@@ -90,6 +90,12 @@ bool room_milestone(struct pipeline_room *room, struct build *b, int64_t *ordina
                     int64_t *by); /* as runner_host.milestone */
 /* Of builds that are not to be taken up, as their records cannot be read; before any build runs. */
 void room_sweep_locks(struct pipeline_room *room);
+bool room_has_same(const struct build *b, const struct json *parameters);
+/* Does it wait to begin, and is a newer one of that branch instead of it?  One with other parameters, or for which another
+ * build waits, is meant by itself. */
+bool room_gives_way(const struct build *b, const char *branch, const struct json *parameters);
+/* Whoever takes another one's place makes it no longer. */
+bool room_queue_is_full(const struct pipeline_room *room, const struct pipeline *of, const struct build_request *r);
 /* A parked build goes on if there is a place, else it waits for one. */
 bool room_take_place(struct pipeline_room *room, struct build *b);
 void room_place_taken(struct pipeline_room *room, struct build *b); /* it waits for none any more */
