@@ -123,6 +123,13 @@ TEST(bad_strings_name_their_place)
     CHECK(strstr(run("'a\0b'"), "does not end") != NULL);
 }
 
+TEST(what_is_throws_needs_a_body)
+{
+    CHECK_TEXT(run("def f() throws A, B { 7 }\nf()"), "7");
+    CHECK_TEXT(run("def f() throws A"),
+               "1:17 expected '{' to open the body of a function, found the end of the file");
+}
+
 TEST(statements_end_where_groovy_ends_them)
 {
     CHECK_TEXT(run("def a = 1 +\n 2\na"), "3");

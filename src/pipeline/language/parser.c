@@ -324,7 +324,7 @@ parse_method(struct parser *p, struct node *n)
     parse_parameters(p, n, T_RPAREN);
     p->inside--;
     if (parser_word(p, "throws"))
-        while (!p->failed && !parser_is(p, T_LBRACE))
+        while (!p->failed && !parser_is(p, T_LBRACE) && !parser_is(p, T_END))
             p->at++;
     const struct token *open = p->at;
     if (p->may_lack_body && !parser_is(p, T_LBRACE)) {
