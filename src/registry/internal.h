@@ -152,6 +152,9 @@ bool quota_of_upload(struct registry *reg, struct upload *u, struct err *err) MU
 bool quota_upload_fits(struct registry *reg, const struct upload *u, int64_t more, struct err *err) MUST_CHECK;
 /* layer_link() of a whole upload, if the repository has room for it. */
 bool quota_link(struct registry *reg, const struct upload *u, struct str digest, struct err *err) MUST_CHECK;
+/* layer_mount() of a blob of that size, likewise. */
+bool quota_mount(struct registry *reg, const char *region, const char *repository, struct str digest, int64_t size,
+                 struct err *err) MUST_CHECK;
 /* Has it room for an image, and for what that names and nobody has counted yet? Under its lock. */
 bool quota_image_fits(struct registry *reg, const char *region, const char *repository, const char *digest,
                       const struct manifest *m, int64_t size, struct err *err) MUST_CHECK;

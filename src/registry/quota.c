@@ -373,21 +373,41 @@ quota_upload_fits(struct registry *reg, const struct upload *u, int64_t more, st
            is_spent(u->repository, u->quota, err);
 }
 
-bool
-quota_link(struct registry *reg, const struct upload *u, struct str digest, struct err *err)
+/* Under the repository's lock: what is here by then is counted. */
+static bool
+has_room(struct registry *reg, const char *region, const char *repository, struct str digest, int64_t size, int64_t limit,
+         struct err *err)
 {
     cleanup(usage_done) struct usage usage = {0};
     cleanup_free char *key = str_dup(digest);
 
+    if (!usage_get(reg, region, repository, &usage, err))
+        return false;
+    return json_get(usage.fresh, key) != NULL || is_named(reg, region, repository, key) || usage.bytes + size <= limit ||
+           is_spent(repository, limit, err);
+}
+
+bool
+quota_link(struct registry *reg, const struct upload *u, struct str digest, struct err *err)
+{
     if (u->quota == 0)
         return layer_link(reg, u->region, u->repository, digest, err);
     cleanup(unlock_) pthread_mutex_t *lock UNUSED = repository_lock(reg, u->region, u->repository);
-    if (!usage_get(reg, u->region, u->repository, &usage, err))
+    return has_room(reg, u->region, u->repository, digest, u->size, u->quota, err) &&
+           layer_link(reg, u->region, u->repository, digest, err);
+}
+
+bool
+quota_mount(struct registry *reg, const char *region, const char *repository, struct str digest, int64_t size, struct err *err)
+{
+    int64_t limit;
+
+    if (!quota_limit(reg, region, repository, &limit, err))
         return false;
-    const bool is_counted = json_get(usage.fresh, key) != NULL || is_named(reg, u->region, u->repository, key);
-    if (!is_counted && usage.bytes + u->size > u->quota)
-        return is_spent(u->repository, u->quota, err);
-    return layer_link(reg, u->region, u->repository, digest, err);
+    if (limit == 0)
+        return layer_mount(reg, region, repository, digest, err);
+    cleanup(unlock_) pthread_mutex_t *lock UNUSED = repository_lock(reg, region, repository);
+    return has_room(reg, region, repository, digest, size, limit, err) && layer_mount(reg, region, repository, digest, err);
 }
 
 bool

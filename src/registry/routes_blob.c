@@ -158,11 +158,13 @@ mount_source(struct call *c, struct str digest, const char *from)
 static bool
 mount_try(struct call *c, const char *digest, const char *from, bool *mounted_out, struct err *err)
 {
+    int64_t size;
+
     *mounted_out = false;
     if (!digest_is_valid(str_of(digest)) || !mount_source(c, str_of(digest), from) ||
-        !blob_touch(c->reg, str_of(digest), NULL))
+        !blob_touch(c->reg, str_of(digest), &size))
         return true;
-    if (!layer_mount(c->reg, c->region, c->repository, str_of(digest), err))
+    if (!quota_mount(c->reg, c->region, c->repository, str_of(digest), size, err))
         return false;
     *mounted_out = true;
     return true;
