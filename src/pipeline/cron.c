@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "pipeline/cron.h"
 
+#include <time.h>
+#include "pipeline/groovy/date_zone.h"
+
 struct field {
     const char *name;
     int low, high;
@@ -153,18 +156,32 @@ read_line(struct str line, struct str job, struct cron_line *out, struct err *er
     return true;
 }
 
+static bool
+read_zone(struct str zone, struct cron *out, struct err *err)
+{
+    struct zone_moment any;
+
+    if (zone_at(zone, 0, &any) && text_copy(out->zone, sizeof(out->zone), zone))
+        return true;
+    return err_set(err, ERR_VALIDATION, "'TZ=" STR_FMT "' is no time zone that this machine knows",
+                   STR_ARG(str_slice(zone, 0, 100)));
+}
+
 bool
 cron_parse(struct str spec, struct str job, struct cron *out, struct err *err)
 {
     struct str line;
 
-    out->count = 0;
+    *out = (struct cron){0};
     while (str_split(&spec, '\n', &line)) {
         line = str_trim(line);
         if (line.len == 0 || line.at[0] == '#')
             continue;
-        if (str_starts(line, STR("TZ=")))
-            return err_set(err, ERR_VALIDATION, "TZ is not supported: the machine's time is taken");
+        if (str_starts(line, STR("TZ=")) && out->count == 0 && out->zone[0] == '\0') {
+            if (!read_zone(str_trim(str_slice(line, 3, line.len)), out, err))
+                return false;
+            continue;
+        }
         if (out->count == CRON_LINES_MAX)
             return err_set(err, ERR_VALIDATION, "more than %d lines", CRON_LINES_MAX);
         if (!read_line(line, job, &out->lines[out->count++], err))
@@ -173,14 +190,33 @@ cron_parse(struct str spec, struct str job, struct cron *out, struct err *err)
     return true;
 }
 
-bool
-cron_matches(const struct cron *c, const struct tm *t)
+static bool
+local_time(const struct cron *c, int64_t seconds, struct tm *out)
 {
+    const time_t now = (time_t)seconds;
+    struct zone_moment m;
+    time_t there;
+
+    if (c->zone[0] == '\0')
+        return localtime_r(&now, out) != NULL;
+    if (!zone_at(str_of(c->zone), seconds, &m))
+        return false;
+    there = now + m.offset;
+    return gmtime_r(&there, out) != NULL;
+}
+
+bool
+cron_matches(const struct cron *c, int64_t seconds)
+{
+    struct tm t;
+
+    if (!local_time(c, seconds, &t))
+        return false;
     for (size_t i = 0; i < c->count; i++) {
         const struct cron_line *l = &c->lines[i];
-        if ((l->minutes >> t->tm_min & 1) && (l->hours >> t->tm_hour & 1) &&
-            (l->days >> t->tm_mday & 1) && (l->months >> (t->tm_mon + 1) & 1) &&
-            (l->weekdays >> t->tm_wday & 1))
+        if ((l->minutes >> t.tm_min & 1) && (l->hours >> t.tm_hour & 1) &&
+            (l->days >> t.tm_mday & 1) && (l->months >> (t.tm_mon + 1) & 1) &&
+            (l->weekdays >> t.tm_wday & 1))
             return true;
     }
     return false;

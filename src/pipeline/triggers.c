@@ -115,7 +115,7 @@ match_minute(const struct json *trigger, const struct pipeline *p, const char *b
     if (strcmp(kind, "cron") != 0 && strcmp(kind, "pollSCM") != 0)
         return NULL;
     if (!cron_parse(str_of(json_get_cstr(trigger, "spec", "")), str_of(job), &cron, &err) ||
-        !cron_matches(&cron, arg))
+        !cron_matches(&cron, *(const int64_t *)arg))
         return NULL;
     return strcmp(kind, "cron") == 0 ? "TimerTrigger" : "SCMTrigger";
 }
@@ -123,11 +123,9 @@ match_minute(const struct json *trigger, const struct pipeline *p, const char *b
 void
 room_minute(struct pipeline_room *room, int64_t now_ms)
 {
-    time_t now = (time_t)(now_ms / 1000);
-    struct tm t;
+    const int64_t seconds = now_ms / 1000;
 
-    if (localtime_r(&now, &t) != NULL)
-        match_triggers(room, match_minute, &t, NULL);
+    match_triggers(room, match_minute, &seconds, NULL);
 }
 
 /* "web", "web/main", "../web/main": a build of which branch is meant? */

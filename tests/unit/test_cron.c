@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "check.h"
+
+#include <time.h>
 #include "pipeline/cron.h"
 
 static bool
@@ -10,10 +12,9 @@ matches(const char *spec, int month, int day, int hour, int minute)
     struct cron c;
     struct err err;
 
-    mktime(&t); /* the day of the week */
     if (!cron_parse(str_of(spec), STR("web/main"), &c, &err))
         check_fail(__FILE__, __LINE__, "%s: %s", spec, err.message);
-    return cron_matches(&c, &t);
+    return cron_matches(&c, mktime(&t));
 }
 
 static unsigned
@@ -37,6 +38,19 @@ TEST(fields_have_lists_ranges_and_steps)
     CHECK(matches("# nightly\n\n0 1 * * *\n0 3 * * *", 11, 27, 3, 0));
 }
 
+TEST(a_first_line_names_the_time_zone)
+{
+    static const int64_t winter = 1768435200, summer = 1784073600; /* 00:00 UTC of 15 January and 15 July 2026 */
+    struct cron c;
+    struct err err;
+
+    CHECK(cron_parse(STR("# nightly\nTZ=Europe/Berlin\n0 2 * * *"), STR("web/main"), &c, &err));
+    CHECK(cron_matches(&c, winter + 3600) && !cron_matches(&c, winter));
+    CHECK(cron_matches(&c, summer) && !cron_matches(&c, summer + 3600));
+    CHECK(cron_parse(STR("TZ=America/New_York\n30 20 * * 3"), STR("web/main"), &c, &err)); /* the day before */
+    CHECK(cron_matches(&c, winter + 90 * 60));
+}
+
 TEST(h_is_the_jobs_own_minute)
 {
     struct cron a, b;
@@ -58,7 +72,7 @@ TEST(what_is_no_time_is_refused)
     static const char *const bad[] = {"",         "* * * *",     "* * * * * *", "60 * * * *",
                                       "* 24 * * *", "* * 0 * *",   "* * * 13 *",  "5-1 * * * *",
                                       "*/0 * * * *", "a * * * *",   "H(1-99) * * * *", "@never",
-                                      "TZ=Asia/Seoul\n0 1 * * *", "1,, * * * *", "H( * * * *"};
+                                      "TZ=Nowhere/Land\n0 1 * * *", "0 1 * * *\nTZ=Asia/Seoul", "TZ=../zoneinfo/UTC\n0 1 * * *", "1,, * * * *", "H( * * * *"};
     struct cron c;
     struct err err;
 
