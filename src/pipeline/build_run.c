@@ -263,13 +263,16 @@ start_other(void *ctx, const char *job, const char *key, const struct json *para
 }
 
 static bool
-other_has_ended(void *ctx, const char *pipeline, int64_t number, enum build_result *out)
+other_has_ended(void *ctx, const char *pipeline, int64_t number, enum build_result *out, struct json **record)
 {
     const struct work *w = ctx;
     cleanup_json struct json *j = pipeline_build(w->room, pipeline, number, NULL);
 
     *out = RESULT_NOT_BUILT; /* one that is no longer kept */
-    return j == NULL || build_result_parse(str_of(json_get_cstr(j, "result", "")), out);
+    if (j != NULL && !build_result_parse(str_of(json_get_cstr(j, "result", "")), out))
+        return false;
+    *record = TAKE(j);
+    return true;
 }
 
 static struct json *

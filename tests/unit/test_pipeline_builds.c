@@ -495,20 +495,44 @@ TEST(builds_start_builds_and_wait_for_them)
     commit(&w, "script { def b = build(job: 'lib', parameters: [string(name: 'WHO', value: 'web')])\n"
                "echo \"lib was ${b.result} #${b.number}\"\n"
                "def c = build(job: 'lib/main', propagate: false, parameters: [string(name: 'WHO', "
-               "value: 'bad')])\necho \"then ${c.result}\"\n"
+               "value: 'bad')])\necho \"then ${c.result} ${c.displayName} of ${c.buildVariables.WHO}, ${c.projectName}\"\n"
                "build job: '../lib/main', parameters: [string(name: 'WHO', value: 'bad')] }",
            "web");
     push(&w, "web");
     CHECK_EQ(submit(&w, "web", "main"), 1);
     expect_result(&w, "web", 1, "FAILURE");
     expect_log(&w, "web", 1, "lib was SUCCESS #1\n");
-    expect_log(&w, "web", 1, "then FAILURE\n");
+    expect_log(&w, "web", 1, "then FAILURE #2 of bad, main\n");
     expect_log(&w, "web", 1, "ERROR: ../lib/main #3 completed with status FAILURE");
     expect_log(&w, "lib", 1, "lib for web by [web/main#1]\n");
     json_unref(wait_for(&w, "after", 2, "ENDED"));
     expect_result(&w, "after", 2, "SUCCESS");
     expect_log(&w, "after", 1, "came after []\n");
     expect_log(&w, "after", 2, "came after [web » main #1 FAILUREnullnull[][]]\n");
+}
+
+/* What comes behind the step is not done, and the build ends with the result of the other one. */
+TEST(a_build_takes_over_the_result_of_the_one_that_it_started)
+{
+    cleanup(world_done) struct world w = {0};
+
+    world_init(&w);
+    room_up(&w);
+    create(&w, "lib", NULL);
+    create(&w, "web", NULL);
+    commit(&w, "unstable 'careful'", "lib");
+    push(&w, "lib");
+    commit(&w, "catchError(buildResult: 'FAILURE') { build 'lib' }\n"
+               "script { try { build 'lib' } catch (e) { echo \"caught ${e.class.simpleName}\" } }\n"
+               "build 'lib'\necho 'never'\n}\npost { unstable { echo 'post of unstable' }\n failure { echo 'post of failure' }",
+           "web");
+    push(&w, "web");
+    CHECK_EQ(submit(&w, "web", "main"), 1);
+    expect_result(&w, "web", 1, "UNSTABLE");
+    expect_log(&w, "web", 1, "caught FlowInterruptedException\n");
+    expect_log(&w, "web", 1, "lib #3 completed with status UNSTABLE (propagate: false to ignore)\n");
+    expect_log(&w, "web", 1, "post of unstable\n");
+    sh(&w, "! grep -q 'never\\|post of failure' ../data/builds/web/1/log");
 }
 
 TEST(the_clock_starts_builds_and_old_ones_are_discarded)

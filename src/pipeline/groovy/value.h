@@ -138,7 +138,7 @@ struct exception {
     unsigned line, column;
     bool is_interruption;
     bool is_final; /* no script catches it, and no `finally` runs */
-    bool is_not_built; /* the result that an interruption means, instead of ABORTED */
+    int result; /* that an interruption means, an enum build_result; 0: ABORTED */
     bool is_logged;
     bool has_no_message;       /* `message` is then "null" */
     struct exception *because; /* e.cause, or NULL */

@@ -32,8 +32,8 @@ journal_thrown_to_json(const struct run *run, const struct exception *e)
     json_set(x, "by", json_int(by));
     if (e->is_final)
         json_set(x, "final", json_bool(true));
-    if (e->is_not_built)
-        json_set(x, "notBuilt", json_bool(true));
+    if (e->result != 0)
+        json_set(x, "result", json_int(e->result));
     return x;
 }
 
@@ -54,14 +54,14 @@ journal_throw_again(struct run *run, const struct json *x)
     e->line = (unsigned)json_get_i64(x, "line", 0);
     e->column = (unsigned)json_get_i64(x, "column", 0);
     e->is_interruption = level != 0;
-    e->is_not_built = json_get_bool(x, "notBuilt", false);
+    e->result = (int)json_get_i64(x, "result", 0);
     e->is_final = json_get_bool(x, "final", false);
     if (level == JOURNAL_BY_ITSELF) {
         e->cause = &rejection;
     } else if (level == JOURNAL_BY_ABORT) {
         run->was_aborted = true;
         run->abort_fired = e->is_final ? 2 : 1;
-        run->is_overtaken = e->is_not_built;
+        run->is_overtaken = e->result == RESULT_NOT_BUILT;
         run->abort_grace_ms = clock_monotonic_ms() + RUNNER_GRACE_MS;
     } else if (level == JOURNAL_BY_BRANCH) {
         /* The branch that failed repeats as well: it may be yet to come, and is known then. */

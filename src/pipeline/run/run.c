@@ -150,7 +150,9 @@ run_error_result(const struct exception *e)
 {
     if (e == NULL)
         return RESULT_SUCCESS;
-    return !e->is_interruption ? RESULT_FAILURE : e->is_not_built ? RESULT_NOT_BUILT : RESULT_ABORTED;
+    if (!e->is_interruption)
+        return RESULT_FAILURE;
+    return e->result != 0 ? (enum build_result)e->result : RESULT_ABORTED;
 }
 
 void

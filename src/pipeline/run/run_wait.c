@@ -127,7 +127,7 @@ interrupt_for_abort(struct run *run, const struct node *at, int64_t now_ms)
     interrupt(&run->in, at, NULL, is_final,
               run->is_overtaken ? STR("a newer build takes its place")
                                 : STR("the build was aborted"));
-    run->in.thrown->is_not_built = run->is_overtaken;
+    run->in.thrown->result = run->is_overtaken ? RESULT_NOT_BUILT : 0;
     return false;
 }
 

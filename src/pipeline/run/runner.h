@@ -90,8 +90,9 @@ struct runner_host {
      * this key before. */
     bool (*start)(void *ctx, const char *job, const char *key, const struct json *parameters,
                   char pipeline_out[static 64], int64_t *number_out, struct err *err);
-    /* Is that build over? */
-    bool (*ended)(void *ctx, const char *pipeline, int64_t number, enum build_result *out);
+    /* Is that build over?  Then with its record as build_to_public_json() shows it, for the caller to unref; NULL: it is no
+     * longer kept. */
+    bool (*ended)(void *ctx, const char *pipeline, int64_t number, enum build_result *out, struct json **record_out);
     /* All that the build does is wait, in all of its branches; and does its time stand still meanwhile
      * (run_rest())? */
     void (*parked)(void *ctx, bool is_parked, bool stands_still);

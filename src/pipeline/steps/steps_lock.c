@@ -317,7 +317,8 @@ overtaken(struct step_call *s, int64_t by)
 {
     interp_throw(s->in, s->at, "FlowInterruptedException",
                  "Canceled since build #%lld already got here", (long long)by);
-    s->in->thrown->is_interruption = s->in->thrown->is_not_built = true;
+    s->in->thrown->is_interruption = true;
+    s->in->thrown->result = RESULT_NOT_BUILT;
     s->in->thrown->cause = &rejection;
     return false;
 }

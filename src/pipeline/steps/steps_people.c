@@ -271,16 +271,55 @@ given_parameters(struct run *run, const struct value *list)
 }
 
 static bool
-wait_for_build(struct step_call *s, const char *pipeline, int64_t number, enum build_result *result)
+wait_for_build(struct step_call *s, const char *pipeline, int64_t number, enum build_result *result,
+               struct json **record)
 {
     struct run *run = s->run;
     const struct runner_host *host = run->config->host;
     bool ok = true;
 
     run_rest(run, run_rest_kind(run));
-    while (ok && !host->ended(run->config->ctx, pipeline, number, result))
+    while (ok && !host->ended(run->config->ctx, pipeline, number, result, record))
         ok = run_wait(run, s->at, NULL, 0, INT64_MAX);
     return run_come_back(run, s->at, ok);
+}
+
+static void
+put_member(struct run *run, struct map *to, const char *name, const char *text)
+{
+    map_put_text(&run->arena, to, name, value_cstr(&run->arena, text));
+}
+
+/* What scripts ask of a build that they have started and that is over. */
+static void
+describe(struct run *run, const struct json *record, const char *pipeline, int64_t number, struct map *to)
+{
+    const struct json *given = json_get(record, "parameters");
+    struct value variables = value_map(&run->arena);
+    const char *shown = json_get_cstr(record, "displayName", NULL);
+
+    put_member(run, to, "displayName",
+               shown != NULL ? shown : arena_format(&run->arena, "#%lld", (long long)number));
+    put_member(run, to, "projectName", json_get_cstr(record, "branch", pipeline));
+    put_member(run, to, "description", json_get_cstr(record, "description", NULL));
+    if (run->config->server_url != NULL)
+        put_member(run, to, "absoluteUrl",
+                   arena_format(&run->arena, "%snaru/builds/%s/%lld/", run->config->server_url, pipeline,
+                                (long long)number));
+    map_put_text(&run->arena, to, "duration", value_long(json_get_i64(record, "tookMs", 0)));
+    for (void *it = given == NULL ? NULL : json_first(given); it != NULL; it = json_next(given, it))
+        put_member(run, variables.map, json_key(it), json_cstr(json_value(it), ""));
+    map_put_text(&run->arena, to, "buildVariables", variables);
+}
+
+/* Its result is this build's from here on, as if it had been interrupted with it. */
+static void
+take_over(struct exception *e, enum build_result result)
+{
+    e->class_name = STR("FlowInterruptedException");
+    e->is_interruption = true;
+    e->result = (int)result;
+    e->cause = &rejection;
 }
 
 static bool
@@ -290,6 +329,7 @@ step_build(struct step_call *s)
     const struct runner_host *host = run->config->host;
     cleanup_json struct json *parameters = given_parameters(run, step_value(s, "parameters"));
     const char *job = arena_cstr(&run->arena, step_text(s, "job", ""));
+    cleanup_json struct json *record = NULL;
     enum build_result result = RESULT_SUCCESS;
     char pipeline[64];
     int64_t number;
@@ -309,8 +349,9 @@ step_build(struct step_call *s)
     map_put_text(&run->arena, s->out->map, "fullProjectName", value_cstr(&run->arena, job));
     if (!step_truth(s, "wait", true))
         return true;
-    if (!wait_for_build(s, pipeline, number, &result))
+    if (!wait_for_build(s, pipeline, number, &result, &record))
         return false;
+    describe(run, record, pipeline, number, s->out->map);
     map_put_text(&run->arena, s->out->map, "result",
                  value_cstr(&run->arena, build_result_name(result)));
     map_put_text(&run->arena, s->out->map, "currentResult",
@@ -319,12 +360,11 @@ step_build(struct step_call *s)
              build_result_name(result));
     if (result == RESULT_SUCCESS || !step_truth(s, "propagate", true))
         return true;
-    if (result != RESULT_UNSTABLE)
-        return step_fail(s, "%s #%lld completed with status %s (propagate: false to ignore)", job,
-                         (long long)number, build_result_name(result));
-    run_worsen(run, RESULT_UNSTABLE);
-    run_mark(run, RESULT_UNSTABLE);
-    return true;
+    (void)step_fail(s, "%s #%lld completed with status %s (propagate: false to ignore)", job, (long long)number,
+                    build_result_name(result));
+    if (result != RESULT_FAILURE)
+        take_over(run->in.thrown, result);
+    return false;
 }
 
 step_function *
