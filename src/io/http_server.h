@@ -72,13 +72,13 @@ bool http_has_replied(const struct http_exchange *x);
 bool http_client_has_left(const struct http_exchange *x);
 
 /* `headers` ends with {NULL, NULL} and may be NULL; one with an empty value is left out. The
- * body is copied. Content-Length is set. HEAD
- * answers drop the body and keep its length. */
+ * body is copied. Content-Length is set. Answers
+ * to HEAD, and 304, drop the body and keep its length. */
 void http_reply(struct http_exchange *x, int status, const struct http_header *headers, struct str body);
 /* The same; takes the body instead of copying it, and leaves an empty one. */
 void http_reply_buffer(struct http_exchange *x, int status, const struct http_header *headers,
                        struct strbuf *body);
-/* Sends `size` bytes of `fd` from `offset`; takes the descriptor. For HEAD, pass fd -1: Content-Length is
+/* Sends `size` bytes of `fd` from `offset`; takes the descriptor. For HEAD and 304, pass fd -1: Content-Length is
  * `size`, no body. */
 void http_reply_file(struct http_exchange *x, int status, const struct http_header *headers, int fd,
                      int64_t offset, int64_t size);

@@ -350,16 +350,17 @@ blob_unknown(const struct call *c, struct err *err)
                    c->argument, c->repository);
 }
 
-/* A blob never changes: whoever has it under this digest has it. */
+/* A blob never changes: whoever has it under this digest has it. The answer has its length: a cache would believe another
+ * one. */
 static bool
-blob_is_known(struct call *c)
+blob_is_known(struct call *c, int64_t size)
 {
     struct reply r = {0};
 
     if (!etags_match(http_header_get(c->x, "If-None-Match"), str_of(c->argument)))
         return false;
     blob_headers(c, &r);
-    http_reply(c->x, 304, r.headers, (struct str){0});
+    http_reply_file(c->x, 304, r.headers, -1, 0, size);
     return true;
 }
 
@@ -373,7 +374,7 @@ blob_head(struct call *c, struct err *err)
     if (!layer_is_linked(c->reg, c->region, c->repository, str_of(c->argument)) ||
         !blob_touch(c->reg, str_of(c->argument), &size))
         return blob_unknown(c, err);
-    if (blob_is_known(c))
+    if (blob_is_known(c, size))
         return true;
     blob_headers(c, &r);
     http_reply_file(c->x, 200, r.headers, -1, 0, size);
@@ -395,7 +396,7 @@ blob_get(struct call *c, struct err *err)
     if (!layer_is_linked(c->reg, c->region, c->repository, str_of(c->argument)) ||
         !blob_size(c->reg, str_of(c->argument), &size))
         return blob_unknown(c, err);
-    if (blob_is_known(c))
+    if (blob_is_known(c, size))
         return true;
     cleanup_free char *path = blob_path(c->reg, str_of(c->argument));
     struct str condition = http_header_get(c->x, "If-Range");

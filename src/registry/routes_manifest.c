@@ -63,7 +63,7 @@ manifest_get(struct call *c, struct err *err)
     reply_header(&r, "Docker-Content-Digest", digest);
     reply_header(&r, "Etag", arena_format(&c->x->arena, "\"%s\"", digest));
     if (etags_match(http_header_get(c->x, "If-None-Match"), str_of(digest))) {
-        reply_send(c, &r, 304, (struct str){0});
+        reply_send(c, &r, 304, strbuf_str(&bytes));
         return true;
     }
     reply_header(&r, "Content-Type", type);

@@ -134,9 +134,15 @@ TEST(who_has_it_already_is_told_so)
 
     CHECK_EQ(ask(&w, "GET", blob_path, NOTHING, has_blob, NULL, &a), 304);
     CHECK_EQ(a.body.len, 0);
+    CHECK_TEXT(header(&a, "Content-Length"), "7"); /* that of a 200, or none (RFC 9110, 8.6) */
     CHECK_EQ(ask(&w, "HEAD", blob_path, NOTHING, has_blob, NULL, &a), 304);
+    CHECK_TEXT(header(&a, "Content-Length"), "7");
     CHECK_EQ(ask(&w, "GET", blob_path, NOTHING, "If-None-Match: \"other\"", NULL, &a), 200);
+    CHECK_EQ(ask(&w, "GET", "/v2/my-app/manifests/v1", NOTHING, NULL, NULL, &a), 200);
+    cleanup_free char *length = text_dup(header(&a, "Content-Length"));
     CHECK_EQ(ask(&w, "GET", "/v2/my-app/manifests/v1", NOTHING, has_manifest, NULL, &a), 304);
+    CHECK_EQ(a.body.len, 0);
+    CHECK_TEXT(header(&a, "Content-Length"), length);
     CHECK_TEXT(header(&a, "Docker-Content-Digest"), manifest);
     CHECK_EQ(ask(&w, "GET", blob_path, NOTHING, "Range: bytes=0-2", same, &a), 206);
     CHECK_TEXT(strbuf_cstr(&a.body), "con");
