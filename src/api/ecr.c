@@ -8,6 +8,7 @@
 #include "registry/registry.h"
 
 #define PAGE_DEFAULT 100
+#define TOKEN_MARK "ecr1:"
 
 struct registry *
 ecr_registry(const struct request *rq)
@@ -65,20 +66,26 @@ compare_items(const void *a, const void *b)
                   json_get_cstr(*(struct json *const *)b, "key", ""));
 }
 
-/* The key behind which the page begins; "" for the first page. The token is the last key that was
- * told, so what comes or goes meanwhile neither hides nor repeats anything else. */
-static bool
-page_start(struct request *rq, struct strbuf *key, struct err *err)
+/* The token is the last key that was told, so what comes or goes meanwhile neither hides nor repeats anything else. */
+bool
+ecr_page_start(struct request *rq, struct strbuf *start_out, struct err *err)
 {
     const char *token = json_get_cstr(rq->input, "nextToken", NULL);
+    cleanup(strbuf_done) struct strbuf key = {0};
 
     if (token == NULL)
         return true;
-    if (base64_decode(key, str_of(token)) && str_starts(strbuf_str(key), STR("ecr1:")) &&
-        memchr(key->at, '\0', key->len) == NULL)
-        return true;
-    return err_set(err, ERR_INVALID_PARAMETER,
-                   "Invalid parameter at 'nextToken': it is none that was given out");
+    if (!base64_decode(&key, str_of(token)) || !str_starts(strbuf_str(&key), STR(TOKEN_MARK)) ||
+        memchr(key.at, '\0', key.len) != NULL)
+        return err_set(err, ERR_INVALID_PARAMETER, "Invalid parameter at 'nextToken': it is none that was given out");
+    strbuf_add(start_out, str_slice(strbuf_str(&key), strlen(TOKEN_MARK), key.len));
+    return true;
+}
+
+int64_t
+ecr_page_limit(const struct request *rq, const struct ecr_page *page)
+{
+    return json_get_i64(rq->input, "maxResults", page->size_default ? page->size_default : PAGE_DEFAULT);
 }
 
 bool
@@ -86,14 +93,14 @@ ecr_page_write(struct request *rq, struct ecr_page *page, struct json *out, stru
 {
     cleanup_json struct json *items = page->items ? TAKE(page->items) : json_array();
     cleanup(strbuf_done) struct strbuf start = {0};
-    const int64_t limit = json_get_i64(rq->input, "maxResults", page->size_default ? page->size_default : PAGE_DEFAULT);
+    const int64_t limit = ecr_page_limit(rq, page);
     const size_t count = json_size(items);
     cleanup_json struct json *list = json_array();
     cleanup(strbuf_done) struct strbuf next = {0};
 
-    if (!page_start(rq, &start, err))
+    if (!ecr_page_start(rq, &start, err))
         return false;
-    const char *last = start.len > 0 ? start.at + 5 : "";
+    const char *last = strbuf_cstr(&start);
     cleanup_free struct json **sorted = mem_new((count + 1) * sizeof(struct json *));
     for (size_t i = 0; i < count; i++)
         sorted[i] = json_at(items, i);
@@ -103,7 +110,7 @@ ecr_page_write(struct request *rq, struct ecr_page *page, struct json *out, stru
         if (strcmp(key, last) <= 0)
             continue;
         if ((int64_t)json_size(list) == limit) {
-            cleanup_free char *text = text_format("ecr1:%s", last);
+            cleanup_free char *text = text_format(TOKEN_MARK "%s", last);
             base64_encode(&next, str_of(text));
             break;
         }

@@ -23,6 +23,10 @@ struct ecr_page {
     struct json *items; /* of {"key", "value"}, any order */
 };
 void ecr_page_add(struct ecr_page *page, const char *key, struct json *value);
+/* Of a list that is too long to be added whole: items up to `start_out` ("" on the first page) are told already, and one
+ * more than the limit is enough. */
+bool ecr_page_start(struct request *rq, struct strbuf *start_out, struct err *err);
+int64_t ecr_page_limit(const struct request *rq, const struct ecr_page *page);
 /* Writes the page that maxResults and nextToken ask for; frees the items. */
 bool ecr_page_write(struct request *rq, struct ecr_page *page, struct json *out, struct err *err);
 

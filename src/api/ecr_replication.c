@@ -2,6 +2,8 @@
 /* ecr_replication.c - which images go on to other regions and registries, and how far they are. */
 #include "api/ecr.h"
 
+#include <stdlib.h>
+
 #include "registry/mirror/backfill.h"
 #include "registry/mirror/replication.h"
 
@@ -185,25 +187,45 @@ result_of(const struct json *image, const char *tag, const char *wanted)
     return result;
 }
 
+/* Those of one image that are behind `start`. */
+static void
+results_add(struct ecr_page *page, const struct json *image, size_t index, const char *start, const char *wanted)
+{
+    const struct json *tags = json_get(image, "tags");
+
+    for (size_t t = 0; t == 0 || t < json_size(tags); t++) {
+        cleanup_free char *key = text_format("%08zu %08zu", index, t);
+        struct json *result = strcmp(key, start) > 0 ? result_of(image, json_cstr(json_at(tags, t), NULL), wanted) : NULL;
+        if (result != NULL)
+            ecr_page_add(page, key, result);
+    }
+}
+
+/* As many images at a time as fill a page if none is left out. */
 bool
 ecr_describe_replication_backfill_results(struct request *rq, struct json *out, struct err *err)
 {
     const char *id = json_get_cstr(rq->input, "replicationBackfillId", "");
     const char *wanted = json_get_cstr(rq->input, "resultStatusFilter", NULL);
     struct ecr_page page = {.member = "results"};
-    cleanup_json struct json *summary = NULL, *images = NULL;
+    const size_t limit = (size_t)ecr_page_limit(rq, &page);
+    cleanup(strbuf_done) struct strbuf start = {0};
+    cleanup_json struct json *summary = NULL;
 
-    if (!ecr_registry_id_check(rq, err) ||
-        !registry_backfill_get(ecr_registry(rq), rq->region, id, &summary, &images, err))
+    if (!ecr_registry_id_check(rq, err) || !ecr_page_start(rq, &start, err))
         return false;
-    for (size_t i = 0; i < json_size(images); i++) {
-        const struct json *image = json_at(images, i), *tags = json_get(image, "tags");
-        for (size_t t = 0; t == 0 || t < json_size(tags); t++) {
-            struct json *result = result_of(image, json_cstr(json_at(tags, t), NULL), wanted);
-            cleanup_free char *key = text_format("%08zu %08zu", i, t);
-            if (result != NULL)
-                ecr_page_add(&page, key, result);
+    size_t first = strtoul(strbuf_cstr(&start), NULL, 10), count = limit + 1;
+    while (count == limit + 1 && json_size(page.items) <= limit) {
+        cleanup_json struct json *images = NULL;
+        json_unref(TAKE(summary));
+        if (!registry_backfill_get(ecr_registry(rq), rq->region, id, first, count, &summary, &images, err)) {
+            json_unref(page.items);
+            return false;
         }
+        count = json_size(images);
+        for (size_t i = 0; i < count; i++)
+            results_add(&page, json_at(images, i), first + i, strbuf_cstr(&start), wanted);
+        first += count;
     }
     json_set(out, "registryId", json_text(rq->account));
     backfill_tell(rq, summary, out);

@@ -75,7 +75,7 @@ wait_for(struct world *w, const char *id, const char *status, struct json **imag
     struct err err = {0};
 
     for (;;) {
-        CHECK(registry_backfill_get(w->reg, REGION, id, &summary, images_out, &err));
+        CHECK(registry_backfill_get(w->reg, REGION, id, 0, SIZE_MAX, &summary, images_out, &err));
         if (strcmp(json_get_cstr(summary, "status", ""), status) == 0)
             return summary;
         json_unref(summary);
@@ -108,6 +108,24 @@ check_record(struct world *w, const char *status)
     CHECK(json_get(json_at(list, 0), "before") == NULL);
 }
 
+/* Of two images. */
+static void
+check_part(struct world *w, const char *id, const struct json *images)
+{
+    static const struct {
+        size_t first, count, size;
+    } rows[] = {{0, 1, 1}, {1, 1, 1}, {1, 9, 1}, {0, 2, 2}, {2, 9, 0}, {9, 1, 0}, {0, 0, 0}};
+    struct err err = {0};
+
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        cleanup_json struct json *summary = NULL, *part = NULL;
+        CHECK(registry_backfill_get(w->reg, REGION, id, rows[i].first, rows[i].count, &summary, &part, &err));
+        CHECK_EQ(json_size(part), rows[i].size);
+        for (size_t k = 0; k < rows[i].size; k++)
+            CHECK(json_equal(json_at(part, k), json_at(images, rows[i].first + k)));
+    }
+}
+
 TEST(what_was_pushed_before_the_rule_goes_there)
 {
     REGISTRY(w);
@@ -124,6 +142,7 @@ TEST(what_was_pushed_before_the_rule_goes_there)
     CHECK(json_get_i64(summary, "endedAt", 0) >= json_get_i64(summary, "startedAt", 0));
     CHECK_EQ(json_size(images), 2);
     CHECK_EQ(json_size(json_get(json_find(images, "imageDigest", w.digest), "tags")), 2);
+    check_part(&w, id, images);
     CHECK(registry_resolve(w.reg, THERE, "my-app", "v1", found, &err));
     CHECK_TEXT(found, w.digest);
     CHECK(!registry_resolve(w.reg, THERE, "other", "v0", found, &err));
@@ -253,7 +272,7 @@ TEST(a_damaged_one_is_no_fault_of_who_asks)
     CHECK(file_write_atomic(path, STR("{"), 0640, &err));
     CHECK(registry_backfill_list(w.reg, REGION, &all, &err));
     CHECK_EQ(json_size(all), 1);
-    CHECK(!registry_backfill_get(w.reg, REGION, OTHER, &one, NULL, &err));
+    CHECK(!registry_backfill_get(w.reg, REGION, OTHER, 0, SIZE_MAX, &one, NULL, &err));
     CHECK_EQ(err.code, ERR_INTERNAL);
     registry_start_replicating(w.reg, w.dir);
     json_unref(wait_for(&w, LEFT, "COMPLETE", NULL));
@@ -281,7 +300,7 @@ read_images(void *arg)
     cleanup_json struct json *summary = NULL, *images = NULL;
     struct err err = {0};
 
-    CHECK(registry_backfill_get(w->reg, REGION, LEFT, &summary, &images, &err));
+    CHECK(registry_backfill_get(w->reg, REGION, LEFT, 0, SIZE_MAX, &summary, &images, &err));
     CHECK_EQ(json_size(images), 0);
     return NULL;
 }
@@ -431,7 +450,7 @@ TEST(an_image_that_is_deleted_on_its_way_is_not_waited_for)
     begin_silent(&w, silent, port, id);
     CHECK(registry_image_delete(w.reg, REGION, "my-app", w.digest, NULL, &err));
     settle(&w);
-    CHECK(registry_backfill_get(w.reg, REGION, id, &summary, NULL, &err));
+    CHECK(registry_backfill_get(w.reg, REGION, id, 0, 0, &summary, NULL, &err));
     CHECK_TEXT(json_get_cstr(summary, "status", ""), "COMPLETE");
     check_progress(summary, 2, 0, 2);
     CHECK(json_has_text(json_get(json_get(summary, "progress"), "failureCodes"), "ImageNotFound"));

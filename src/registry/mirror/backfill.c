@@ -674,9 +674,20 @@ registry_backfill_start(struct registry *reg, const char *region, const char *to
     return true;
 }
 
+static struct json *
+images_part(const struct json *images, size_t first, size_t count)
+{
+    struct json *part = json_array();
+
+    for (size_t i = first; i < json_size(images) && i - first < count; i++)
+        json_append(part, json_copy(json_at(images, i)));
+    return part;
+}
+
 /* As far as this process has it; false: it is on disk only. */
 static bool
-active_get(struct backfills *all, const char *region, const char *id, struct json **out, struct json **images_out)
+active_get(struct backfills *all, const char *region, const char *id, size_t first, size_t count, struct json **out,
+           struct json **images_out)
 {
     cleanup(unlock_) pthread_mutex_t *lock UNUSED = lock_resumed(all);
     const struct backfill *b = find_active(all, region, id);
@@ -685,23 +696,23 @@ active_get(struct backfills *all, const char *region, const char *id, struct jso
         return false;
     *out = summary_told(b->summary);
     if (images_out != NULL)
-        *images_out = b->images != NULL && !is_under_way(b->summary) ? json_copy(b->images) : json_array();
+        *images_out = images_part(is_under_way(b->summary) ? NULL : b->images, first, count);
     return true;
 }
 
 /* What has ended does not change any more, so its images, which may be many, are read without the lock. */
 bool
-registry_backfill_get(struct registry *reg, const char *region, const char *id, struct json **out,
-                      struct json **images_out, struct err *err)
+registry_backfill_get(struct registry *reg, const char *region, const char *id, size_t first, size_t count,
+                      struct json **out, struct json **images_out, struct err *err)
 {
     cleanup_json struct json *summary = NULL, *images = NULL;
 
-    if (active_get(replicator_backfills(reg), region, id, out, images_out))
+    if (active_get(replicator_backfills(reg), region, id, first, count, out, images_out))
         return true;
     if (!backfill_summary_read(reg, region, id, &summary, err))
         return false;
     if (images_out != NULL && !is_under_way(summary) && json_get(summary, "progress") != NULL &&
-        !backfill_images_read(reg, region, id, &images, err))
+        !backfill_images_read_part(reg, region, id, first, count, &images, err))
         return false;
     *out = summary_told(summary);
     if (images_out != NULL)

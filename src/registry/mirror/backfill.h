@@ -8,7 +8,7 @@
  *
  * On disk: <region>/_backfills/<id>.json, a ReplicationBackfillSummary of ECR with times in ms and "asked", the
  * mark that its images carry in their records; and <id>.images, an array of {"repositoryName", "imageDigest", "tags",
- * "status", "failureCode"}, from when it is prepared. What was under way goes on at the next start. A region keeps the last
+ * "status", "failureCode"}, each in a line of its own, from when it is prepared. What was under way goes on at the next start. A region keeps the last
  * BACKFILLS_KEPT_MAX. Where replication could not be started, what is there can be read; start and stop are INTERNAL.
  * JSON that is handed out is the caller's. */
 #pragma once
@@ -31,9 +31,10 @@ void backfills_settled(struct backfills *all, const struct replica *image, const
  * LIMIT_EXCEEDED: BACKFILLS_ACTIVE_MAX are. `out` is the summary. */
 bool registry_backfill_start(struct registry *reg, const char *region, const char *to_registry, const char *to_region,
                              struct json **out, struct err *err) MUST_CHECK;
-/* BACKFILL_NOT_FOUND. `images_out` (may be NULL) gets its images once it has ended, else an empty array. */
-bool registry_backfill_get(struct registry *reg, const char *region, const char *id, struct json **out,
-                           struct json **images_out, struct err *err) MUST_CHECK;
+/* BACKFILL_NOT_FOUND. `images_out` (may be NULL) gets those of its images from `first` on, `count` at most, once it has
+ * ended, else an empty array. */
+bool registry_backfill_get(struct registry *reg, const char *region, const char *id, size_t first, size_t count,
+                           struct json **out, struct json **images_out, struct err *err) MUST_CHECK;
 /* All that are kept, in no order. */
 bool registry_backfill_list(struct registry *reg, const char *region, struct json **out, struct err *err) MUST_CHECK;
 /* What waits is taken back; what is being sent is waited for (STOPPING). BACKFILL_STATUS: it has ended. */

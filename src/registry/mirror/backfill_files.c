@@ -34,25 +34,33 @@ backfill_folder_make(struct registry *reg, const char *region, struct err *err)
 }
 
 static bool
-document_store(struct registry *reg, const char *region, const char *id, const char *ending, const struct json *document,
-               struct err *err)
+text_store(struct registry *reg, const char *region, const char *id, const char *ending, const char *text, struct err *err)
 {
     cleanup_free char *path = file_path(reg, region, id, ending);
-    cleanup_free char *text = json_format(document);
-
     return disk_store(reg, path, str_of(text), err);
 }
 
 bool
 backfill_summary_store(struct registry *reg, const char *region, const char *id, const struct json *summary, struct err *err)
 {
-    return document_store(reg, region, id, "json", summary, err);
+    cleanup_free char *text = json_format(summary);
+    return text_store(reg, region, id, "json", text, err);
 }
 
+/* A line for each. */
 bool
 backfill_images_store(struct registry *reg, const char *region, const char *id, const struct json *images, struct err *err)
 {
-    return document_store(reg, region, id, "images", images, err);
+    cleanup(strbuf_done) struct strbuf text = {0};
+
+    strbuf_add_char(&text, '[');
+    for (size_t i = 0; i < json_size(images); i++) {
+        cleanup_free char *image = json_format(json_at(images, i));
+        strbuf_add_cstr(&text, i > 0 ? ",\n" : "\n");
+        strbuf_add_cstr(&text, image);
+    }
+    strbuf_add_cstr(&text, "\n]");
+    return text_store(reg, region, id, "images", strbuf_cstr(&text), err);
 }
 
 bool
@@ -70,6 +78,41 @@ backfill_images_read(const struct registry *reg, const char *region, const char 
 {
     cleanup_free char *path = file_path(reg, region, id, "images");
     return disk_read_json(path, BACKFILL_IMAGES_FILE_MAX, out, err);
+}
+
+static const char *
+lines_skip(const char *at, const char *end, size_t count)
+{
+    for (; count > 0 && at < end; count--) {
+        const char *newline = memchr(at, '\n', (size_t)(end - at));
+        at = newline != NULL ? newline + 1 : end;
+    }
+    return at;
+}
+
+/* Of many no more is parsed than is asked for: who reads all of them asks page by page. */
+bool
+backfill_images_read_part(const struct registry *reg, const char *region, const char *id, size_t first, size_t count,
+                          struct json **out, struct err *err)
+{
+    cleanup_free char *path = file_path(reg, region, id, "images");
+    cleanup(strbuf_done) struct strbuf bytes = {0}, part = {0};
+
+    if (!file_read(path, BACKFILL_IMAGES_FILE_MAX, &bytes, err))
+        return false;
+    const char *end = bytes.at + bytes.len;
+    const char *from = lines_skip(lines_skip(bytes.at, end, 1), end, first), *to = lines_skip(from, end, count);
+    while (to > from && strchr("\n,]", to[-1]) != NULL)
+        to--;
+    strbuf_add_char(&part, '[');
+    strbuf_add(&part, (struct str){from, (size_t)(to - from)});
+    strbuf_add_char(&part, ']');
+    *out = json_parse(strbuf_str(&part), err);
+    if (*out != NULL)
+        return true;
+    if (err != NULL)
+        err->code = ERR_INTERNAL; /* our file, our fault */
+    return err_context(err, "'%s' is damaged", path);
 }
 
 /* The id of a file with this ending; "" for others. */

@@ -18,6 +18,9 @@ bool backfill_summary_read(const struct registry *reg, const char *region, const
                            struct err *err) MUST_CHECK;
 bool backfill_images_read(const struct registry *reg, const char *region, const char *id, struct json **out,
                           struct err *err) MUST_CHECK;
+/* Those from `first` on, `count` at most. */
+bool backfill_images_read_part(const struct registry *reg, const char *region, const char *id, size_t first, size_t count,
+                               struct json **out, struct err *err) MUST_CHECK;
 /* Calls `call` for each summary of a region, which it takes over. What cannot be read is left out, and logged: one that
  * is damaged is nothing to the others. */
 bool backfill_summaries_each(const struct registry *reg, const char *region,
