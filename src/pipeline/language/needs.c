@@ -290,7 +290,7 @@ is_symbol(struct str name)
         if (str_is(name, symbols[i]))
             return true;
     return option_type_find(name) != NULL || parameter_type_find(name) != NULL ||
-           trigger_type_find(name) != NULL || when_type_find(name) != NULL;
+           trigger_type_find(name) != NULL || when_type_find(name) != NULL || step_symbol_is_known(name);
 }
 
 static void

@@ -281,6 +281,27 @@ find(const struct step_type *table, size_t count, struct str name)
     return NULL;
 }
 
+bool
+step_symbol_is_known(struct str name)
+{
+    static const char *const names[] = {
+        /* Warnings Next Generation */
+        "analysisParser", "androidLintParser", "ansibleLint", "cargo", "checkStyle", "clang", "clangTidy", "cpd", "cppCheck",
+        "cppLint", "detekt", "dockerLint", "esLint", "excludeCategory", "excludeFile", "excludeMessage", "excludeModule",
+        "excludePackage", "excludeType", "findBugs", "flake8", "gcc", "gcc4", "goLint", "goVet", "groovyScript", "hadoLint",
+        "includeCategory", "includeFile", "includeMessage", "includeModule", "includePackage", "includeType", "issues", "java",
+        "javaDoc", "junitParser", "kotlin", "ktLint", "mavenConsole", "msBuild", "owaspDependencyCheck", "php",
+        "phpCodeSniffer", "phpStan", "pmdParser", "pyDocStyle", "pyLint", "revApi", "ruboCop", "sarif", "scala", "sonarQube",
+        "spotBugs", "styleLint", "swiftLint", "taskScanner", "trivy", "tsLint", "yamlLint",
+        /* coverage */
+        "coberturaAdapter", "coberturaReportAdapter", "istanbulCoberturaAdapter", "jacocoAdapter", "sourceFiles"};
+
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++)
+        if (str_is(name, names[i]))
+            return true;
+    return false;
+}
+
 const struct step_type *
 step_type_find(struct str name)
 {

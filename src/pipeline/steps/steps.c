@@ -227,7 +227,7 @@ describe(struct step_call *s)
         "pipelineTriggers",
     };
     bool known = option_type_find(s->name) != NULL || parameter_type_find(s->name) != NULL ||
-                 trigger_type_find(s->name) != NULL;
+                 trigger_type_find(s->name) != NULL || step_symbol_is_known(s->name);
     struct value v;
 
     for (size_t i = 0; i < ARRAY_COUNT(names) && !known; i++)
