@@ -67,12 +67,11 @@ docker_rewrite(const char *argument, const struct image_home *home, struct strbu
     return found;
 }
 
-/* Where naru listens: the port of AWS_ENDPOINT_URL, else NARU_PORT, else 4566. */
+/* Where naru listens: the port of its endpoint, else NARU_PORT, else 4566. */
 static unsigned
-find_port(void)
+find_port(const char *endpoint_url)
 {
-    const char *url = getenv("AWS_ENDPOINT_URL"), *port = getenv("NARU_PORT");
-    const char *host = url != NULL ? strstr(url, "://") : NULL;
+    const char *port = getenv("NARU_PORT"), *host = strstr(endpoint_url, "://");
     const char *colon = host != NULL ? strrchr(host + 3, ':') : NULL;
     const size_t digits = colon != NULL ? strspn(colon + 1, "0123456789") : 0;
     int64_t number;
@@ -91,7 +90,7 @@ find_home(struct client_config *config, struct image_home *out)
 {
     if (!client_config_load(config, NULL, NULL))
         *config = (struct client_config){.account = "000000000000"};
-    *out = (struct image_home){.account = config->account, .region = config->home_region, .registry_port = find_port()};
+    *out = (struct image_home){.account = config->account, .region = config->home_region, .registry_port = find_port(config->endpoint_url)};
 }
 
 /* The docker behind us in PATH: the first that is not this program under another name. */

@@ -262,6 +262,30 @@ class OrdinaryUser(unittest.TestCase):
         self.assertFalse((self.home / "data").exists())
 
 
+class DockerInFront(unittest.TestCase):
+    """The docker that stands before the real one, as in a build and in one's own shell."""
+
+    def test_it_knows_whose_registry_is_meant(self):
+        home = pathlib.Path(tempfile.mkdtemp(prefix="naru-docker."))
+        self.addCleanup(shutil.rmtree, home)
+        for folder in ("front", "real", "data"):
+            (home / folder).mkdir()
+        (home / "front/docker").symlink_to(harness.BINARY)
+        (home / "real/docker").write_text('#!/bin/sh\necho "$@"\n')
+        (home / "real/docker").chmod(0o755)
+        (home / "data/credentials.json").write_text(json.dumps({"endpoint_url": "http://localhost:45001", "region": "eu-west-1", "account": "210987654321"}))
+        image = "123456789012.dkr.ecr.{}.amazonaws.com/web:1"
+        there = "localhost:{}/{}.dkr.ecr.{}.amazonaws.com/web:1"
+        for region, env, pushed in (
+                ("eu-west-1", {}, "localhost:45001/web:1"),
+                ("us-east-1", {"AWS_DEFAULT_REGION": "us-east-1"}, there.format(45001, "210987654321", "us-east-1")),
+                ("us-east-1", {"NARU_REGION": "us-east-1", "AWS_ENDPOINT_URL": "http://localhost:45002"}, "localhost:45002/web:1"),
+                ("eu-west-1", {"NARU_DATA_DIR": str(home / "none")}, there.format(4566, "000000000000", "eu-west-1"))):
+            done = subprocess.run([str(home / "front/docker"), "push", image.format(region)], stdout=subprocess.PIPE, text=True, timeout=20,
+                                  env={"PATH": f"{home}/front:{home}/real:/usr/bin:/bin", "NARU_DATA_DIR": str(home / "data"), **env})
+            self.assertEqual((done.returncode, done.stdout), (0, f"push {pushed}\n"))
+
+
 class Deploy(unittest.TestCase):
     """naru deploy, rollback, status, logs and aws on a service of the tests' own."""
 
