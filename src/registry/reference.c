@@ -117,8 +117,10 @@ digest_is_of(struct str digest, struct str bytes)
 bool
 ecr_host_parse(struct str host, struct str *account_out, struct str *region_out)
 {
-    const struct str middle = STR(".dkr.ecr."), end = STR(".amazonaws.com");
+    const struct str middle = STR(".dkr.ecr."), end = STR(".amazonaws.com"), china = STR(".cn");
 
+    if (str_ends(host, china))
+        host.len -= china.len;
     if (host.len <= 12 + middle.len + end.len || !str_ends(host, end))
         return false;
     struct str account = str_slice(host, 0, 12);

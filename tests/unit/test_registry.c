@@ -90,6 +90,7 @@ TEST(images_of_ours_are_recognised)
         /* As the files name it that come from AWS. */
         {"210987654321.dkr.ecr.us-east-1.amazonaws.com/my-app:v1", "us-east-1", "my-app", "v1", ""},
         {"210987654321.dkr.ecr." REGION ".amazonaws.com/my-app", REGION, "my-app", "latest", ""},
+        {"210987654321.dkr.ecr.cn-north-1.amazonaws.com.cn/my-app", "cn-north-1", "my-app", "latest", ""},
     };
     const char *const others[] = {"my-app",
                                   "nginx:1.25",
