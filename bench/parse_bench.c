@@ -8,6 +8,7 @@
 #include <time.h>
 #include "io/file.h"
 #include "pipeline/language/jenkinsfile.h"
+#include "pipeline/language/lexer.h"
 
 #define RUN_MS 1000
 #define FILES_MAX 1000
@@ -19,12 +20,15 @@ static struct diagnostics d;
 static void
 by_tokens(struct str text)
 {
-    struct tokens tokens = {0};
+    struct lexer lexer;
     struct arena arena = {0};
 
     d.count = 0;
-    (void)!lexer_run(text, &arena, &tokens, &d);
-    arena_done(&tokens.arena);
+    if (lexer_begin(&lexer, text, &arena, &d)) {
+        while (!lexer.has_ended)
+            lexer_fill(&lexer, lexer.count - 1, 1);
+        lexer_done(&lexer);
+    }
     arena_done(&arena);
 }
 

@@ -7,11 +7,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static unsigned
 depth_of(const struct node *n)
 {
-    const struct node *parts[] = {n->a, n->b, n->c, n->d, n->first, n->params};
+    const struct node *parts[NODE_PARTS_MAX];
+    const size_t count = node_parts(n, parts);
     unsigned deepest = 0;
 
-    for (size_t i = 0; i < ARRAY_COUNT(parts); i++)
-        for (const struct node *p = parts[i]; p != NULL; p = i < 4 ? NULL : p->next) {
+    for (size_t i = 0; i < count; i++)
+        for (const struct node *p = parts[i]; p != NULL; p = p->next) {
             const unsigned depth = depth_of(p);
             deepest = depth > deepest ? depth : deepest;
         }

@@ -130,6 +130,61 @@ TEST(what_is_throws_needs_a_body)
                "1:17 expected '{' to open the body of a function, found the end of the file");
 }
 
+/* Statements that are told apart by what stands behind them, wherever in the window of tokens they begin. */
+TEST(the_parser_looks_ahead_from_any_place)
+{
+    static const enum node_type types[] = {N_FOR, N_FOR_IN, N_CALL, N_METHOD, N_DECLARE, N_DECLARE_MANY};
+    struct diagnostics *d = mem_new(sizeof(*d));
+
+    for (unsigned before = 0; before < 600; before++) {
+        cleanup(strbuf_done) struct strbuf text = {0};
+        struct arena arena = {0};
+        const struct node *n;
+        for (unsigned i = 0; i < before; i++)
+            strbuf_add_char(&text, ';');
+        strbuf_add_cstr(&text, "for (final List<Map<String, Integer>> i = 0; i < 2; i++) { }\n"
+                               "for (final List<Map<String, Integer>> i in x) { }\n"
+                               "f(a) { b, List<String> c, d = 1 -> \"$e.f\" }\n"
+                               "java.util.Map<String, Integer>[] g(h) throws E, F { }\n"
+                               "java.util.Map<String, Integer>[] k = l[m]\n"
+                               "(o, p, q) = r");
+        n = syntax_parse(strbuf_str(&text), &arena, d);
+        CHECK(n != NULL);
+        n = n->first;
+        CHECK_EQ(n->column, before + 1);
+        for (size_t i = 0; i < ARRAY_COUNT(types); i++, n = n->next)
+            CHECK_EQ(n->type, types[i]);
+        CHECK(n == NULL);
+        arena_done(&arena);
+    }
+    free(d);
+}
+
+/* More of them than are made at once. */
+TEST(what_is_no_token_is_said_before_a_wrong_place)
+{
+    cleanup(strbuf_done) struct strbuf text = {0};
+
+    strbuf_add_cstr(&text, "x = )\n");
+    for (int i = 0; i < 2000; i++)
+        strbuf_add_cstr(&text, "a.b()\n");
+    CHECK_TEXT(run(strbuf_cstr(&text)), "1:5 unexpected ')'");
+    strbuf_add_cstr(&text, "'open");
+    CHECK_TEXT(run(strbuf_cstr(&text)), "2002:1 the string that starts here does not end");
+}
+
+/* As many as there are: nothing is forgotten on the way. */
+TEST(names_in_brackets_are_many)
+{
+    cleanup(strbuf_done) struct strbuf text = {0};
+
+    strbuf_add_cstr(&text, "def l = (0..<2000) as List\n(");
+    for (int i = 0; i < 2000; i++)
+        strbuf_addf(&text, "%sv%d", i == 0 ? "" : ", ", i);
+    strbuf_add_cstr(&text, ") = l\nv0 + v1999");
+    CHECK_TEXT(run(strbuf_cstr(&text)), "1999");
+}
+
 TEST(statements_end_where_groovy_ends_them)
 {
     CHECK_TEXT(run("def a = 1 +\n 2\na"), "3");

@@ -30,7 +30,7 @@ find_bare_dollar(struct binder *b, const struct node *n)
     }
     if (n->type == N_CLOSURE)
         return false;
-    found = find_bare_dollar(b, n->a) || find_bare_dollar(b, n->b) || find_bare_dollar(b, n->c);
+    found = find_bare_dollar(b, n->a) || find_bare_dollar(b, n->b);
     for (const struct node *c = n->first; c != NULL && !found; c = c->next)
         found = find_bare_dollar(b, c);
     return found;

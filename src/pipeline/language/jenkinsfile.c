@@ -346,21 +346,15 @@ is_pipeline_call(const struct node *n)
 static const struct node *
 find_nested_pipeline(const struct node *n, bool is_top)
 {
-    const struct node *parts[5];
-    const struct node *found = NULL;
+    const struct node *parts[NODE_PARTS_MAX], *found = NULL;
+    size_t count;
 
-    if (n == NULL)
-        return NULL;
     if (!is_top && is_pipeline_call(n))
         return n;
-    parts[0] = n->a;
-    parts[1] = n->b;
-    parts[2] = n->c;
-    parts[3] = n->d;
-    for (size_t i = 0; i < 4 && found == NULL; i++)
-        found = find_nested_pipeline(parts[i], false);
-    for (const struct node *c = n->first; c != NULL && found == NULL; c = c->next)
-        found = find_nested_pipeline(c, false);
+    count = node_parts(n, parts) - (node_has_params(n) && n->params != NULL);
+    for (size_t i = 0; i < count; i++)
+        for (const struct node *c = parts[i]; c != NULL && found == NULL; c = c->next)
+            found = find_nested_pipeline(c, false);
     return found;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "pipeline/language/syntax.h"
+#include "pipeline/language/lexer.h"
 
 #include <assert.h>
 #include <ctype.h>
@@ -7,43 +7,27 @@
 #include <stdio.h>
 #include "base/crypto.h"
 
-#define BYTES_A_TOKEN 4
+#define WINDOW 256     /* tokens that are made at once: they stay in the first cache */
 #define NESTING_MAX 24 /* strings inside ${} inside strings */
 
-struct lexer {
-    const char *at, *begin, *end;
-    unsigned line;
-    const char *line_start;
-    bool is_ascii;    /* a byte is a character */
-    const char *mark; /* otherwise a place on this line whose column is known: columns cost little */
-    unsigned mark_column;
-    struct arena *arena;
-    struct tokens *out;
-    struct diagnostics *d;
-    struct strbuf pieces; /* what the present string has had so far, */
-    struct str run;       /* and behind it bytes that stand in the text as they are meant */
-    unsigned nesting;
-    bool newline; /* seen since the last token */
-    bool failed;
+static const struct {
+    struct str text;
+    unsigned char kind;
+} words[] = {
+    [WORD_NONE] = {{"", 0}, 0},
+#define X(name, text, kind) [WORD_##name] = {{text, sizeof(text) - 1}, kind},
+    WORDS(X)
+#undef X
+    [WORD_COUNT] = {{"", 0}, 0},
 };
 
-/* By their first letters, for nearly every name is none of them. */
-static const char *const keywords['z' - 'a' + 1][8] = {
-    ['a' - 'a'] = {"as", "assert"},
-    ['b' - 'a'] = {"boolean", "break", "byte"},
-    ['c' - 'a'] = {"case", "catch", "char", "class", "continue"},
-    ['d' - 'a'] = {"def", "default", "do", "double"},
-    ['e' - 'a'] = {"else", "enum", "extends"},
-    ['f' - 'a'] = {"false", "final", "finally", "float", "for"},
-    ['i' - 'a'] = {"if", "implements", "import", "in", "instanceof", "int", "interface"},
-    ['l' - 'a'] = {"long"},
-    ['n' - 'a'] = {"new", "null"},
-    ['p' - 'a'] = {"package", "private", "protected", "public"},
-    ['r' - 'a'] = {"return"},
-    ['s' - 'a'] = {"short", "static", "super", "switch"},
-    ['t' - 'a'] = {"this", "throw", "throws", "true", "try"},
-    ['v' - 'a'] = {"void"},
-    ['w' - 'a'] = {"while"},
+/* The first of those that begin with a letter: nearly every name is none of them. */
+static const enum token_word words_begin['z' - 'a' + 1] = {
+    ['a' - 'a'] = WORD_ABSTRACT, ['b' - 'a'] = WORD_BOOLEAN, ['c' - 'a'] = WORD_CASE,
+    ['d' - 'a'] = WORD_DEF,      ['e' - 'a'] = WORD_ELSE,    ['f' - 'a'] = WORD_FALSE,
+    ['i' - 'a'] = WORD_IF,       ['l' - 'a'] = WORD_LONG,    ['n' - 'a'] = WORD_NEW,
+    ['p' - 'a'] = WORD_PACKAGE,  ['r' - 'a'] = WORD_RETURN,  ['s' - 'a'] = WORD_SHORT,
+    ['t' - 'a'] = WORD_THIS,     ['v' - 'a'] = WORD_VOID,    ['w' - 'a'] = WORD_WHILE,
 };
 
 static const struct str punctuation[] = {
@@ -61,6 +45,12 @@ static const enum token_type begins[256] = {
     ['!'] = T_NOT_IDENTICAL, ['?'] = T_SAFE_DOT,    ['-'] = T_ARROW,      ['+'] = T_INCREMENT,
     ['&'] = T_AND_AND,       ['|'] = T_OR_OR,       ['/'] = T_DIV_ASSIGN, ['%'] = T_MOD_ASSIGN,
     ['^'] = T_XOR_ASSIGN,
+};
+
+/* What nothing else begins with. */
+static const enum token_type is_alone[256] = {
+    ['('] = T_LPAREN, [')'] = T_RPAREN, ['['] = T_LBRACKET, [']'] = T_RBRACKET,  ['{'] = T_LBRACE, ['}'] = T_RBRACE,
+    [','] = T_COMMA,  [':'] = T_COLON,  ['@'] = T_AT,       [';'] = T_SEMICOLON, ['~'] = T_TILDE,
 };
 
 const char *
@@ -126,24 +116,29 @@ lex_fail(struct lexer *lx, const char *at, const char *format, ...)
     lx->at = lx->end;
 }
 
-static struct token *
-emit(struct lexer *lx, enum token_type type, const char *at)
+static void
+more_tokens(struct lexer *lx)
 {
-    struct tokens *out = lx->out;
+    lx->capacity *= 2;
+    lx->tokens = mem_grow(lx->tokens, lx->capacity, sizeof(*lx->tokens));
+}
+
+static inline struct token *
+emit(struct lexer *lx, enum token_type type, const char *at, size_t len)
+{
     struct token *t;
 
-    if (out->count == out->capacity) {
-        const struct token *before = out->at;
-        out->capacity *= 2;
-        out->at = arena_alloc(&out->arena, out->capacity * sizeof(*out->at));
-        memcpy(out->at, before, out->count * sizeof(*out->at));
-    }
-    t = &out->at[out->count++];
-    *t = (struct token){.type = type,
-                        .newline = lx->newline,
-                        .line = lx->line,
-                        .column = column_of(lx, at),
-                        .offset = (unsigned)(at - lx->begin)};
+    if (lx->count == lx->capacity)
+        more_tokens(lx);
+    t = &lx->tokens[lx->count++];
+    *t = (struct token){
+        .type = type,
+        .newline = lx->newline,
+        .line = lx->line,
+        .column = lx->is_ascii && at >= lx->line_start ? (unsigned)(at - lx->line_start) + 1 : column_of(lx, at),
+        .offset = (unsigned)(at - lx->text.at),
+        .text = {at, len},
+    };
     lx->newline = false;
     return t;
 }
@@ -183,34 +178,33 @@ is_path_start(unsigned char c)
 static bool
 looking_at(const struct lexer *lx, struct str text)
 {
-    return (size_t)(lx->end - lx->at) >= text.len && *lx->at == text.at[0] &&
-           memcmp(lx->at, text.at, text.len) == 0;
+    return *lx->at == text.at[0] && (size_t)(lx->end - lx->at) >= text.len &&
+           (text.len == 1 || memcmp(lx->at, text.at, text.len) == 0);
 }
 
-static bool
-is_keyword(struct str s)
+static enum token_word
+word_of(struct str s)
 {
-    if (s.at[0] < 'a' || s.at[0] > 'z')
-        return false;
-    for (const char *const *k = keywords[s.at[0] - 'a']; *k != NULL; k++)
-        if (s.len > 1 && (*k)[1] == s.at[1] && str_is(s, *k))
-            return true;
-    return false;
+    enum token_word w;
+
+    if (s.at[0] < 'a' || s.at[0] > 'z' || s.len < 2)
+        return WORD_NONE;
+    for (w = words_begin[s.at[0] - 'a']; words[w].text.at[0] == s.at[0]; w++)
+        if (words[w].text.len == s.len && words[w].text.at[1] == s.at[1] &&
+            memcmp(words[w].text.at, s.at, s.len) == 0)
+            return w;
+    return WORD_NONE;
 }
 
 /* A '/' divides after a value and opens a string everywhere else. */
 static bool
 after_value(const struct lexer *lx)
 {
-    const struct token *t;
+    const struct token *t = &lx->tokens[lx->count - 1];
 
-    if (lx->out->count == 0)
-        return false;
-    t = &lx->out->at[lx->out->count - 1];
     switch (t->type) {
     case T_KEYWORD:
-        return str_is(t->text, "this") || str_is(t->text, "true") || str_is(t->text, "false") ||
-               str_is(t->text, "null") || str_is(t->text, "super");
+        return (t->word_kind & WORD_IS_VALUE) != 0;
     case T_NAME:
     case T_INT:
     case T_DECIMAL:
@@ -347,18 +341,26 @@ lex_escape(struct lexer *lx)
     lx->at++;
 }
 
-static void lex_code(struct lexer *lx, bool inside_string, bool one_line);
+static void lex_interpolation(struct lexer *lx, bool one_line);
 
 struct string_form {
     struct str quote, closing;
+    unsigned char stops; /* of what may_end[] has, its own */
     bool multi_line, interpolates, is_slashy, is_dollar;
+};
+
+/* Bytes that may not mean themselves in a string. */
+enum { STOPS_SINGLE = 1, STOPS_DOUBLE = 2, STOPS_SLASHY = 4, STOPS_ALL = 7 };
+static const unsigned char stops[256] = {
+    ['\''] = STOPS_SINGLE, ['"'] = STOPS_DOUBLE, ['/'] = STOPS_SLASHY, ['\\'] = STOPS_ALL,
+    ['$'] = STOPS_ALL,     ['\n'] = STOPS_ALL,   ['\0'] = STOPS_ALL, /* the end, or a byte as others */
 };
 
 static void
 emit_piece(struct lexer *lx, const char *at)
 {
     if (lx->run.len > 0 || lx->pieces.len > 0)
-        emit(lx, T_TEXT, at)->text = take_string(lx);
+        emit(lx, T_TEXT, at, 0)->text = take_string(lx);
 }
 
 /* "$a.b.c", the '$' has been read. */
@@ -367,20 +369,18 @@ lex_path(struct lexer *lx)
 {
     const char *at = lx->at - 1;
 
-    emit(lx, T_INTERPOLATE, at);
+    emit(lx, T_INTERPOLATE, at, 0);
     for (;;) {
         const char *start = lx->at;
-        struct token *t;
-        while (lx->at < lx->end && is_name_part((unsigned char)*lx->at) && *lx->at != '$')
+        while (is_name_part((unsigned char)*lx->at) && *lx->at != '$')
             lx->at++;
-        t = emit(lx, T_NAME, start);
-        t->text = str_range(start, lx->at);
+        emit(lx, T_NAME, start, (size_t)(lx->at - start));
         if (lx->end - lx->at < 2 || *lx->at != '.' || !is_path_start((unsigned char)lx->at[1]))
             break;
-        emit(lx, T_DOT, lx->at);
+        emit(lx, T_DOT, lx->at, 1);
         lx->at++;
     }
-    emit(lx, T_INTERPOLATED, lx->at);
+    emit(lx, T_INTERPOLATED, lx->at, 0);
 }
 
 static void
@@ -404,33 +404,37 @@ lex_dollar(struct lexer *lx, const struct string_form *form, size_t *begin)
         return;
     }
     if (*begin == SIZE_MAX) {
-        *begin = lx->out->count;
-        emit(lx, T_GSTRING, at);
+        *begin = lx->count;
+        emit(lx, T_GSTRING, at, 0);
     }
     emit_piece(lx, at);
     if (*lx->at != '{') {
         lex_path(lx);
         return;
     }
-    emit(lx, T_INTERPOLATE, at);
+    emit(lx, T_INTERPOLATE, at, 0);
     lx->at++;
-    lex_code(lx, true, !form->multi_line);
+    lex_interpolation(lx, !form->multi_line);
 }
 
-/* One step on in a string: a run of bytes that mean themselves, or one that may not. */
 static void
-lex_string_part(struct lexer *lx, const struct string_form *form, size_t *begin)
+lex_plain(struct lexer *lx, const struct string_form *form)
 {
-    const char *start = lx->at;
+    const char *start = lx->at, *at = start;
 
-    while (lx->at < lx->end && *lx->at != form->closing.at[0] && *lx->at != '\\' && *lx->at != '$' &&
-           *lx->at != '\n')
-        lx->at++;
-    if (lx->at > start) {
-        add_run(lx, str_range(start, lx->at));
-        return;
-    }
-    lx->at++;
+    while ((stops[(unsigned char)*at] & form->stops) == 0)
+        at++;
+    lx->at = at;
+    if (at > start)
+        add_run(lx, str_range(start, at));
+}
+
+/* A byte that may not mean itself. */
+static void
+lex_special(struct lexer *lx, const struct string_form *form, size_t *begin)
+{
+    const char *start = lx->at++;
+
     if (*start == '\\' && !form->is_slashy && !form->is_dollar) {
         lex_escape(lx);
     } else if (*start == '\\' && form->is_slashy && lx->at < lx->end && *lx->at == '/') {
@@ -454,7 +458,10 @@ lex_string(struct lexer *lx, const struct string_form *form)
     struct token *t;
 
     lx->at += form->quote.len;
-    while (!lx->failed && !looking_at(lx, form->closing)) {
+    for (;;) {
+        lex_plain(lx, form);
+        if (looking_at(lx, form->closing))
+            break;
         if (lx->at == lx->end) {
             lx->failed = true;
             diagnostics_add(lx->d, start_line, start_column, "E-SYNTAX",
@@ -464,58 +471,71 @@ lex_string(struct lexer *lx, const struct string_form *form)
                      "the string that starts here does not end on its line; use %s%s%s for several",
                      form->quote.at, form->quote.at, form->quote.at);
         } else {
-            lex_string_part(lx, form, &begin);
+            lex_special(lx, form, &begin);
         }
+        if (lx->failed)
+            return;
     }
-    if (lx->failed)
-        return;
     lx->at += form->closing.len;
     if (begin == SIZE_MAX) {
         lx->newline = newline;
-        t = emit(lx, T_TEXT, lx->at);
+        t = emit(lx, T_TEXT, lx->at, 0);
         t->text = take_string(lx);
     } else {
         emit_piece(lx, lx->at);
-        emit(lx, T_GSTRING_END, lx->at);
-        t = &lx->out->at[begin];
+        emit(lx, T_GSTRING_END, lx->at, 0);
+        t = &lx->tokens[begin];
         t->newline = newline;
     }
     t->line = start_line;
     t->column = start_column;
-    t->offset = (unsigned)(start - lx->begin);
+    t->offset = (unsigned)(start - lx->text.at);
+}
+
+/* The string that begins here, or NULL. */
+static const struct string_form *
+string_form(const struct lexer *lx)
+{
+#define QUOTE(literal) {(literal), sizeof(literal) - 1}
+    static const struct string_form single = {QUOTE("'"), QUOTE("'"), STOPS_SINGLE, .multi_line = false};
+    static const struct string_form singles = {QUOTE("'''"), QUOTE("'''"), STOPS_SINGLE, .multi_line = true};
+    static const struct string_form double_ = {QUOTE("\""), QUOTE("\""), STOPS_DOUBLE, .interpolates = true};
+    static const struct string_form doubles = {QUOTE("\"\"\""), QUOTE("\"\"\""), STOPS_DOUBLE, .multi_line = true,
+                                               .interpolates = true};
+    static const struct string_form dollar = {QUOTE("$/"), QUOTE("/$"), STOPS_SLASHY, .multi_line = true,
+                                              .interpolates = true, .is_dollar = true};
+    static const struct string_form slashy = {QUOTE("/"), QUOTE("/"), STOPS_SLASHY, .multi_line = true,
+                                              .interpolates = true, .is_slashy = true};
+#undef QUOTE
+    const char *at = lx->at;
+
+    switch (*at) {
+    case '\'':
+        return at[1] == '\'' && at[2] == '\'' ? &singles : &single;
+    case '"':
+        return at[1] == '"' && at[2] == '"' ? &doubles : &double_;
+    case '$':
+        return at[1] == '/' && !after_value(lx) ? &dollar : NULL;
+    case '/':
+        return at[1] != '=' && !after_value(lx) ? &slashy : NULL;
+    default:
+        return NULL;
+    }
 }
 
 static bool
 lex_any_string(struct lexer *lx)
 {
-#define QUOTE(literal) {(literal), sizeof(literal) - 1}
-    static const struct string_form forms[] = {
-        {QUOTE("'''"), QUOTE("'''"), true, false, false, false},
-        {QUOTE("\"\"\""), QUOTE("\"\"\""), true, true, false, false},
-        {QUOTE("'"), QUOTE("'"), false, false, false, false},
-        {QUOTE("\""), QUOTE("\""), false, true, false, false},
-        {QUOTE("$/"), QUOTE("/$"), true, true, false, true},
-        {QUOTE("/"), QUOTE("/"), true, true, true, false},
-    };
-#undef QUOTE
+    const struct string_form *form = string_form(lx);
 
-    if (*lx->at != '\'' && *lx->at != '"' && *lx->at != '/' && *lx->at != '$')
+    if (form == NULL)
         return false;
-    for (size_t i = 0; i < ARRAY_COUNT(forms); i++) {
-        if (!looking_at(lx, forms[i].quote))
-            continue;
-        if ((forms[i].is_slashy || forms[i].is_dollar) && after_value(lx))
-            continue;
-        if (forms[i].is_slashy && looking_at(lx, STR("/=")))
-            continue;
-        if (++lx->nesting > NESTING_MAX)
-            lex_fail(lx, lx->at, "strings are nested too deeply (limit %d)", NESTING_MAX);
-        else
-            lex_string(lx, &forms[i]);
-        lx->nesting--;
-        return true;
-    }
-    return false;
+    if (++lx->nesting > NESTING_MAX)
+        lex_fail(lx, lx->at, "strings are nested too deeply (limit %d)", NESTING_MAX);
+    else
+        lex_string(lx, form);
+    lx->nesting--;
+    return true;
 }
 
 static void
@@ -556,8 +576,8 @@ lex_base(struct lexer *lx)
 }
 
 /* Where it ends; parser_number.c reads what it is worth. */
-static void
-lex_number(struct lexer *lx)
+static __attribute__((noinline)) void
+lex_other_number(struct lexer *lx)
 {
     const char *start = lx->at;
     const bool has_base = lex_base(lx);
@@ -579,7 +599,22 @@ lex_number(struct lexer *lx)
     if (lx->at < lx->end && is_name_part((unsigned char)*lx->at))
         lex_fail(lx, start, "a name cannot follow a number without a blank");
     else
-        emit(lx, is_decimal ? T_DECIMAL : T_INT, start)->text = str_range(start, lx->at);
+        emit(lx, is_decimal ? T_DECIMAL : T_INT, start, (size_t)(lx->at - start));
+}
+
+static void
+lex_number(struct lexer *lx)
+{
+    const char *start = lx->at, *at = start;
+
+    while (in_names[(unsigned char)*at] == NAME_GOES_ON)
+        at++;
+    if (*at == '.' || is_name_part((unsigned char)*at)) {
+        lex_other_number(lx);
+        return;
+    }
+    lx->at = at;
+    emit(lx, T_INT, start, (size_t)(at - start));
 }
 
 static void
@@ -589,8 +624,9 @@ lex_comment(struct lexer *lx)
     unsigned line = lx->line, column = column_of(lx, start);
 
     if (lx->at[1] == '/') {
-        while (lx->at < lx->end && *lx->at != '\n')
-            lx->at++;
+        lx->at = memchr(start, '\n', (size_t)(lx->end - start));
+        if (lx->at == NULL)
+            lx->at = lx->end;
         return;
     }
     for (lx->at += 2; lx->at < lx->end; lx->at++) {
@@ -608,14 +644,19 @@ lex_comment(struct lexer *lx)
     diagnostics_add(lx->d, line, column, "E-SYNTAX", "the comment that starts here does not end");
 }
 
-/* Blanks and comments; stops at code. */
+/* Blanks and comments; stops at code, or at the end. */
 static void
 skip_blanks(struct lexer *lx, bool one_line)
 {
-    while (lx->at < lx->end && !lx->failed) {
-        if (*lx->at == ' ' || *lx->at == '\t' || *lx->at == '\f') {
+    for (;;) {
+        while (*lx->at == ' ')
             lx->at++;
-        } else if (*lx->at == '\n') {
+        switch (*lx->at) {
+        case '\t':
+        case '\f':
+            lx->at++;
+            break;
+        case '\n':
             if (one_line) {
                 lex_fail(lx, lx->at, "'${' is not closed on its line");
                 return;
@@ -623,12 +664,19 @@ skip_blanks(struct lexer *lx, bool one_line)
             lx->at++;
             new_line(lx);
             lx->newline = true;
-        } else if (*lx->at == '\\' && looking_at(lx, STR("\\\n"))) {
+            break;
+        case '\\':
+            if (lx->at[1] != '\n')
+                return;
             lx->at += 2;
             new_line(lx);
-        } else if (*lx->at == '/' && (looking_at(lx, STR("//")) || looking_at(lx, STR("/*")))) {
+            break;
+        case '/':
+            if (lx->at[1] != '/' && lx->at[1] != '*')
+                return;
             lex_comment(lx);
-        } else {
+            break;
+        default:
             return;
         }
     }
@@ -651,61 +699,86 @@ lex_punctuation(struct lexer *lx)
     while (punctuation[type].len > 1 &&
            (punctuation[type].at[1] != lx->at[1] || !str_starts(left, punctuation[type])))
         type++;
-    emit(lx, type, lx->at)->text = punctuation[type];
+    emit(lx, type, lx->at, punctuation[type].len);
     lx->at += punctuation[type].len;
 }
 
 static void
 lex_name(struct lexer *lx)
 {
-    const char *start = lx->at;
-    struct str name;
+    const char *start = lx->at, *at = start + 1;
+    struct token *t;
+    enum token_word word;
 
-    while (lx->at < lx->end && is_name_part((unsigned char)*lx->at))
-        lx->at++;
-    name = str_range(start, lx->at);
-    emit(lx, is_keyword(name) ? T_KEYWORD : T_NAME, start)->text = name;
+    while (is_name_part((unsigned char)*at))
+        at++;
+    lx->at = at;
+    t = emit(lx, T_NAME, start, (size_t)(at - start));
+    word = word_of(t->text);
+    if (word != WORD_NONE) {
+        t->word = word;
+        t->word_kind = words[word].kind;
+        t->type = (t->word_kind & WORD_IS_NAME) != 0 ? T_NAME : T_KEYWORD;
+    }
 }
 
-/* Until the end, or to the '}' that closes an interpolation. */
+/* Apart from lex_token(), which would save all registers for what comes here, at each token. */
+static __attribute__((noinline)) void
+lex_other(struct lexer *lx)
+{
+    if (looking_at(lx, STR("\xC2\xA0")))
+        lex_fail(lx, lx->at,
+                 "a non-breaking space (U+00A0, often from a web page); replace it by a blank");
+    else if (lex_any_string(lx))
+        return;
+    else if (is_name_start((unsigned char)*lx->at))
+        lex_name(lx);
+    else
+        lex_punctuation(lx);
+}
+
+/* One of them, or all of a string. */
+static inline void
+lex_token(struct lexer *lx)
+{
+    const unsigned char c = (unsigned char)*lx->at;
+
+    if (is_alone[c] != T_END) {
+        emit(lx, is_alone[c], lx->at, 1);
+        lx->at++;
+    } else if (in_names[c] == NAME_GOES_ON) {
+        lex_number(lx);
+    } else if (is_name_start(c) && c != '$' && c != 0xC2) {
+        lex_name(lx);
+    } else {
+        lex_other(lx);
+    }
+}
+
+/* To the '}' that closes it. */
 static void
-lex_code(struct lexer *lx, bool inside_string, bool one_line)
+lex_interpolation(struct lexer *lx, bool one_line)
 {
     unsigned braces = 0;
 
-    for (;;) {
-        const char *start;
-        skip_blanks(lx, inside_string && one_line);
+    while (!lx->failed) {
+        skip_blanks(lx, one_line);
         if (lx->failed)
             return;
         if (lx->at == lx->end) {
-            if (inside_string)
-                lex_fail(lx, lx->at, "'${' is not closed");
+            lex_fail(lx, lx->at, "'${' is not closed");
             return;
         }
-        start = lx->at;
-        if (inside_string && *start == '}' && braces == 0) {
-            emit(lx, T_INTERPOLATED, start);
+        if (*lx->at == '}' && braces == 0) {
+            emit(lx, T_INTERPOLATED, lx->at, 0);
             lx->at++;
             return;
         }
-        if (*start == '{')
+        if (*lx->at == '{')
             braces++;
-        else if (*start == '}' && braces > 0)
+        else if (*lx->at == '}')
             braces--;
-        if (in_names[(unsigned char)*start] == NAME_GOES_ON) {
-            lex_number(lx);
-        } else if (*start == '\xC2' && looking_at(lx, STR("\xC2\xA0"))) {
-            lex_fail(lx, start,
-                     "a non-breaking space (U+00A0, often from a web page); replace it by a blank");
-        } else if (*start != '$' && is_name_start((unsigned char)*start)) {
-            lex_name(lx);
-        } else if (!lex_any_string(lx)) {
-            if (*start == '$')
-                lex_name(lx);
-            else
-                lex_punctuation(lx);
-        }
+        lex_token(lx);
     }
 }
 
@@ -751,30 +824,47 @@ is_ascii(struct str text)
 }
 
 bool
-lexer_run(struct str text, struct arena *arena, struct tokens *out, struct diagnostics *d)
+lexer_begin(struct lexer *lx, struct str text, struct arena *arena, struct diagnostics *d)
 {
-    struct lexer lx = {.line = 1, .arena = arena, .out = out, .d = d};
-
+    *lx = (struct lexer){.line = 1, .mark_column = 1, .arena = arena, .d = d};
     if (text.len > SYNTAX_TEXT_MAX) {
         diagnostics_add(d, 1, 1, "E-SYNTAX", "the file is larger than %u bytes", SYNTAX_TEXT_MAX);
         return false;
     }
-    text = out->text = normalized(text, arena);
-    lx.at = lx.begin = lx.line_start = lx.mark = text.at;
-    lx.mark_column = 1;
-    lx.is_ascii = is_ascii(text);
-    lx.end = text.at + text.len;
-    /* Most files need no more, and what is too much is never touched. */
-    out->capacity = text.len / BYTES_A_TOKEN + 16;
-    out->at = arena_alloc(&out->arena, out->capacity * sizeof(*out->at));
-    lex_code(&lx, false, false);
-    strbuf_done(&lx.pieces);
-    if (!lx.failed) {
-        /* Three of them: the parser looks two tokens ahead without asking. */
-        for (int i = 0; i < 3; i++) {
-            lx.newline = true;
-            emit(&lx, T_END, lx.at);
-        }
+    lx->text = normalized(text, arena);
+    lx->at = lx->line_start = lx->mark = lx->text.at;
+    lx->is_ascii = is_ascii(lx->text);
+    lx->end = lx->text.at + lx->text.len;
+    lx->capacity = 2 * WINDOW;
+    lx->tokens = mem_grow(NULL, lx->capacity, sizeof(*lx->tokens));
+    emit(lx, T_END, lx->at, 0); /* what stands before the first one */
+    return true;
+}
+
+void
+lexer_fill(struct lexer *lx, size_t done, size_t count)
+{
+    const size_t enough = count + WINDOW;
+
+    lx->count -= done;
+    if (done > 0)
+        memmove(lx->tokens, lx->tokens + done, lx->count * sizeof(*lx->tokens));
+    while (lx->count < enough && !lx->has_ended) {
+        skip_blanks(lx, false);
+        if (lx->at == lx->end || lx->failed)
+            lx->has_ended = true;
+        else
+            lex_token(lx);
     }
-    return !lx.failed;
+    while (lx->count < count) {
+        lx->newline = true;
+        emit(lx, T_END, lx->at, 0);
+    }
+}
+
+void
+lexer_done(struct lexer *lx)
+{
+    strbuf_done(&lx->pieces);
+    free(lx->tokens);
 }

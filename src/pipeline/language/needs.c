@@ -398,17 +398,14 @@ find_variable(struct finder *f, struct str name, const struct node *at)
 static void
 walk(struct finder *f, const struct node *n, void (*visit)(struct finder *f, const struct node *n))
 {
-    if (n == NULL)
-        return;
+    const struct node *parts[NODE_PARTS_MAX];
+    size_t count;
+
     visit(f, n);
-    walk(f, n->a, visit);
-    walk(f, n->b, visit);
-    walk(f, n->c, visit);
-    walk(f, n->d, visit);
-    for (const struct node *c = n->first; c != NULL; c = c->next)
-        walk(f, c, visit);
-    for (const struct node *c = n->params; c != NULL; c = c->next)
-        walk(f, c, visit);
+    count = node_parts(n, parts);
+    for (size_t i = 0; i < count; i++)
+        for (const struct node *c = parts[i]; c != NULL; c = c->next)
+            walk(f, c, visit);
 }
 
 /* "A=1" and "PATH+X=/y" of withEnv. */

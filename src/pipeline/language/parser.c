@@ -2,36 +2,58 @@
 #include "pipeline/language/parser.h"
 
 #include <assert.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 
-#define BYTES_A_BYTE 11 /* of a tree, for one of the text, as a rule */
+#define BYTES_A_BYTE 9 /* of a tree, for one of the text, as a rule */
+#define NODES_AT_ONCE 16
 
-struct node *
-node_new(struct arena *arena, enum node_type type, const struct token *at)
+void
+parser_more_nodes(struct parser *p)
 {
-    struct node *n = arena_alloc(arena, sizeof(*n));
+    p->node = arena_alloc(p->arena, NODES_AT_ONCE * sizeof(*p->node));
+    p->nodes_left = NODES_AT_ONCE;
+}
 
-    n->type = type;
-    n->line = at->line;
-    n->column = at->column;
-    return n;
+size_t
+node_parts(const struct node *n, const struct node *out[static NODE_PARTS_MAX])
+{
+    const bool has_params = node_has_params(n), is_loop = n->type == N_FOR || n->type == N_FOR_IN;
+    const struct node *all[] = {has_params ? NULL : n->a, n->b, n->first, is_loop ? n->d : NULL,
+                                has_params ? n->params : NULL};
+    size_t count = 0;
+
+    for (size_t i = 0; i < ARRAY_COUNT(all); i++)
+        if (all[i] != NULL)
+            out[count++] = all[i];
+    return count;
 }
 
 void
-node_append(struct node *parent, struct node *child)
+parser_fill(struct parser *p, size_t ahead)
 {
-    assert(child->next == NULL && parent->last != child);
-    if (parent->last == NULL)
-        parent->first = child;
-    else
-        parent->last->next = child;
-    parent->last = child;
+    const size_t at = (size_t)(p->at - p->lexer.tokens);
+    const size_t done = p->may_go_back ? 0 : at - 1;
+
+    lexer_fill(&p->lexer, done, at - done + ahead + 1);
+    p->at = p->lexer.tokens + (at - done);
+    p->last = p->lexer.tokens + p->lexer.count - 1;
+}
+
+/* What is no token is said before what stands in a wrong place, wherever it is. */
+static bool
+rest_is_tokens(struct lexer *lx)
+{
+    while (!lx->has_ended)
+        lexer_fill(lx, lx->count - 1, 1);
+    return !lx->failed;
 }
 
 void
 parser_fail(struct parser *p, const struct token *at, const char *format, ...)
 {
+    const unsigned line = at->line, column = at->column;
     char text[300];
     va_list args;
 
@@ -40,18 +62,12 @@ parser_fail(struct parser *p, const struct token *at, const char *format, ...)
     va_start(args, format);
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
-    diagnostics_add(p->d, at->line, at->column, "E-SYNTAX", "%s", text);
     p->failed = true;
-    p->at = p->end;
-}
-
-bool
-parser_accept(struct parser *p, enum token_type type)
-{
-    if (p->at->type != type || type == T_END)
-        return false;
-    p->at++;
-    return true;
+    p->may_go_back = false;
+    if (rest_is_tokens(&p->lexer))
+        diagnostics_add(p->d, line, column, "E-SYNTAX", "%s", text);
+    p->at = p->lexer.tokens + p->lexer.count;
+    parser_fill(p, TOKENS_AHEAD);
 }
 
 static const char *
@@ -65,56 +81,41 @@ describe(const struct token *t, char *buffer, size_t size)
 }
 
 void
-parser_expect(struct parser *p, enum token_type type, const char *where)
+parser_unexpected(struct parser *p, enum token_type type, const char *where)
 {
     char found[80];
 
-    if (!parser_accept(p, type))
-        parser_fail(p, p->at, "expected %s %s, found %s", token_name(type), where,
-                    describe(p->at, found, sizeof(found)));
+    parser_fail(p, p->at, "expected %s %s, found %s", token_name(type), where,
+                describe(p->at, found, sizeof(found)));
 }
 
 void
-parser_close(struct parser *p, enum token_type type, const struct token *open, const char *what)
+parser_close(struct parser *p, enum token_type type, struct place open, const char *what)
 {
+    const enum token_type opening = type == T_RPAREN ? T_LPAREN : type == T_RBRACE ? T_LBRACE : T_LBRACKET;
     char found[80];
 
     if (parser_accept(p, type))
         return;
     if (parser_is(p, T_END))
         parser_fail(p, p->at, "%s that opens with %s on line %u, column %u is never closed", what,
-                    token_name(open->type), open->line, open->column);
+                    token_name(opening), open.line, open.column);
     else
         parser_fail(p, p->at, "expected %s to close %s that opens on line %u, column %u; found %s",
-                    token_name(type), what, open->line, open->column,
+                    token_name(type), what, open.line, open.column,
                     describe(p->at, found, sizeof(found)));
 }
 
-bool
-parser_chain(struct parser *p, unsigned *length, const char *what)
+void
+parser_too_long(struct parser *p, const char *what)
 {
-    if (++*length > SYNTAX_CHAIN_MAX)
-        parser_fail(p, p->at, "the %s is too long (limit %d parts)", what, SYNTAX_CHAIN_MAX);
-    if (*length > p->longest_chain)
-        p->longest_chain = *length;
-    return !p->failed;
-}
-
-bool
-parser_enter(struct parser *p)
-{
-    /* Each bracket costs several levels of the expression grammar. */
-    if (++p->depth > SYNTAX_DEPTH_MAX * 4)
-        parser_fail(p, p->at, "nested too deeply");
-    if (p->depth > p->deepest)
-        p->deepest = p->depth;
-    return !p->failed;
+    parser_fail(p, p->at, "the %s is too long (limit %d parts)", what, SYNTAX_CHAIN_MAX);
 }
 
 void
-parser_leave(struct parser *p)
+parser_too_deep(struct parser *p)
 {
-    p->depth--;
+    parser_fail(p, p->at, "nested too deeply");
 }
 
 static struct node *parse_statement(struct parser *p);
@@ -123,7 +124,7 @@ static bool
 ends_statement(const struct parser *p)
 {
     return p->at->newline || parser_is(p, T_SEMICOLON) || parser_is(p, T_RBRACE) ||
-           parser_is(p, T_END) || parser_word(p, "else");
+           parser_is(p, T_END) || parser_word(p, WORD_ELSE);
 }
 
 /* One statement or a block in braces; its newlines count again. */
@@ -135,8 +136,9 @@ parse_body(struct parser *p)
 
     p->inside = 0;
     if (parser_is(p, T_LBRACE)) {
-        const struct token *open = p->at++;
-        n = node_new(p->arena, N_BLOCK, open);
+        const struct place open = parser_place(p);
+        n = node_new(p, N_BLOCK, p->at);
+        parser_next(p);
         if (parser_enter(p)) {
             parse_statements(p, n);
             parser_leave(p);
@@ -165,15 +167,15 @@ parse_condition(struct parser *p, const char *where)
 static struct node *
 parse_if(struct parser *p)
 {
-    struct node *n = node_new(p->arena, N_IF, p->at);
+    struct node *n = node_new(p, N_IF, p->at);
 
-    p->at++;
+    parser_next(p);
     n->a = parse_condition(p, "after 'if'");
     n->b = parse_body(p);
-    if (parser_is(p, T_SEMICOLON) && p->at[1].type == T_KEYWORD && str_is(p->at[1].text, "else"))
-        p->at++;
-    if (parser_word(p, "else")) {
-        p->at++;
+    if (parser_is(p, T_SEMICOLON) && p->at[1].word == WORD_ELSE)
+        parser_next(p);
+    if (parser_word(p, WORD_ELSE)) {
+        parser_next(p);
         n->c = parse_body(p);
     }
     return n;
@@ -182,43 +184,43 @@ parse_if(struct parser *p)
 static struct node *parse_declaration(struct parser *p);
 
 static bool
-starts_declaration(const struct parser *p)
+starts_declaration(struct parser *p)
 {
     size_t n;
     const struct token *t;
 
-    if (parser_word(p, "def") || parser_word(p, "final"))
+    if ((p->at->word_kind & WORD_DECLARES) != 0)
         return true;
     n = parser_type_length(p, 0);
-    if (n == 0 || (size_t)(p->end - p->at) <= n)
+    if (n == 0)
         return false;
-    t = p->at + n;
+    t = parser_peek(p, n);
     return t->type == T_NAME && !t->newline;
 }
 
 static struct node *
 parse_for(struct parser *p)
 {
-    struct node *n = node_new(p->arena, N_FOR, p->at);
-    const struct token *start;
+    struct node *n = node_new(p, N_FOR, p->at);
+    size_t start;
 
-    p->at++;
+    parser_next(p);
     parser_expect(p, T_LPAREN, "after 'for'");
     p->inside++;
-    start = p->at;
-    while (parser_word(p, "def") || parser_word(p, "final"))
-        p->at++;
-    if (parser_type_length(p, 0) > 0 && p->at[parser_type_length(p, 0)].type == T_NAME)
+    start = parser_mark(p);
+    while ((p->at->word_kind & WORD_DECLARES) != 0)
+        parser_next(p);
+    if (parser_type_then(p, T_NAME))
         (void)parse_type(p);
-    if (parser_is(p, T_NAME) &&
-        (p->at[1].type == T_COLON || (p->at[1].type == T_KEYWORD && str_is(p->at[1].text, "in")))) {
+    if (parser_is(p, T_NAME) && (p->at[1].type == T_COLON || p->at[1].word == WORD_IN)) {
+        parser_forget(p);
         n->type = N_FOR_IN;
         n->text = p->at->text;
-        p->at += 2;
+        parser_next(p);
+        parser_next(p);
         n->a = parse_expression(p);
     } else {
-        if (!p->failed)
-            p->at = start;
+        parser_back(p, start);
         if (!parser_is(p, T_SEMICOLON))
             n->a = starts_declaration(p) ? parse_declaration(p) : parse_expression(p);
         if ((n->a != NULL && n->a->type == N_DECLARE_MANY) || parser_is(p, T_COMMA))
@@ -239,25 +241,25 @@ parse_for(struct parser *p)
 static struct node *
 parse_switch(struct parser *p)
 {
-    struct node *n = node_new(p->arena, N_SWITCH, p->at);
+    struct node *n = node_new(p, N_SWITCH, p->at);
 
-    p->at++;
+    parser_next(p);
     n->a = parse_condition(p, "after 'switch'");
-    const struct token *open = p->at;
+    const struct place open = parser_place(p);
     parser_expect(p, T_LBRACE, "after 'switch (...)'");
     while (!p->failed && !parser_is(p, T_RBRACE)) {
-        struct node *one = node_new(p->arena, N_CASE, p->at);
-        if (parser_word(p, "case")) {
-            p->at++;
+        struct node *one = node_new(p, N_CASE, p->at);
+        if (parser_word(p, WORD_CASE)) {
+            parser_next(p);
             one->a = parse_expression(p);
-        } else if (parser_word(p, "default")) {
-            p->at++;
+        } else if (parser_word(p, WORD_DEFAULT)) {
+            parser_next(p);
         } else {
             parser_fail(p, p->at, "expected 'case' or 'default' in 'switch'");
         }
         parser_expect(p, T_COLON, "after the case");
-        while (!p->failed && !parser_is(p, T_RBRACE) && !parser_word(p, "case") &&
-               !parser_word(p, "default")) {
+        while (!p->failed && !parser_is(p, T_RBRACE) && !parser_word(p, WORD_CASE) &&
+               !parser_word(p, WORD_DEFAULT)) {
             if (!parser_accept(p, T_SEMICOLON))
                 node_append(one, parse_statement(p));
         }
@@ -270,17 +272,16 @@ parse_switch(struct parser *p)
 static struct node *
 parse_catch(struct parser *p)
 {
-    struct node *n = node_new(p->arena, N_CATCH, p->at);
+    struct node *n = node_new(p, N_CATCH, p->at);
     struct node types = {0};
 
-    p->at++;
+    parser_next(p);
     parser_expect(p, T_LPAREN, "after 'catch'");
     p->inside++;
-    while (parser_word(p, "def") || parser_word(p, "final"))
-        p->at++;
-    while (!p->failed && parser_type_length(p, 0) > 0 &&
-           p->at[parser_type_length(p, 0)].type != T_RPAREN) {
-        struct node *type = node_new(p->arena, N_NAME, p->at);
+    while ((p->at->word_kind & WORD_DECLARES) != 0)
+        parser_next(p);
+    while (!p->failed && parser_type_length(p, 0) > 0 && !parser_type_then(p, T_RPAREN)) {
+        struct node *type = node_new(p, N_NAME, p->at);
         type->text = parse_type(p);
         node_append(&types, type);
         if (!parser_accept(p, T_OR))
@@ -298,16 +299,16 @@ parse_catch(struct parser *p)
 static struct node *
 parse_try(struct parser *p)
 {
-    struct node *n = node_new(p->arena, N_TRY, p->at);
+    struct node *n = node_new(p, N_TRY, p->at);
 
-    p->at++;
+    parser_next(p);
     if (parser_is(p, T_LPAREN))
         parser_fail(p, p->at, "'try' with resources is not part of a Jenkinsfile's Groovy");
     n->a = parse_body(p);
-    while (!p->failed && parser_word(p, "catch"))
+    while (!p->failed && parser_word(p, WORD_CATCH))
         node_append(n, parse_catch(p));
-    if (parser_word(p, "finally")) {
-        p->at++;
+    if (parser_word(p, WORD_FINALLY)) {
+        parser_next(p);
         n->b = parse_body(p);
     }
     if (n->first == NULL && n->b == NULL)
@@ -323,10 +324,10 @@ parse_method(struct parser *p, struct node *n)
     p->inside++;
     parse_parameters(p, n, T_RPAREN);
     p->inside--;
-    if (parser_word(p, "throws"))
+    if (parser_word(p, WORD_THROWS))
         while (!p->failed && !parser_is(p, T_LBRACE) && !parser_is(p, T_END))
-            p->at++;
-    const struct token *open = p->at;
+            parser_next(p);
+    const struct place open = parser_place(p);
     if (p->may_lack_body && !parser_is(p, T_LBRACE)) {
         n->type = N_PASS;
         return n;
@@ -344,17 +345,17 @@ parse_method(struct parser *p, struct node *n)
 static struct node *
 parse_declare_many(struct parser *p, bool is_assignment)
 {
-    struct node *n = node_new(p->arena, N_DECLARE_MANY, p->at);
+    struct node *n = node_new(p, N_DECLARE_MANY, p->at);
 
-    p->at++;
+    parser_next(p);
     while (!p->failed && !parser_is(p, T_RPAREN)) {
-        struct node *one = node_new(p->arena, N_DECLARE, p->at);
+        struct node *one = node_new(p, N_DECLARE, p->at);
         if (p->at[1].type == T_NAME && parser_type_length(p, 0) > 0)
             one->type_text = parse_type(p);
         one->text = p->at->text;
         if (is_assignment) {
             one->is_field = true;
-            one->a = node_new(p->arena, N_NAME, p->at);
+            one->a = node_new(p, N_NAME, p->at);
             one->a->text = one->text;
         }
         parser_expect(p, T_NAME, "as a variable");
@@ -373,21 +374,20 @@ parse_declaration(struct parser *p)
 {
     struct node *first = NULL, *block = NULL;
     struct str type = {0};
-    const struct token *start = p->at;
+    const struct token start = *p->at;
 
-    while (parser_word(p, "def") || parser_word(p, "final"))
-        p->at++;
+    while ((p->at->word_kind & WORD_DECLARES) != 0)
+        parser_next(p);
     if (parser_is(p, T_LPAREN))
         return parse_declare_many(p, false);
-    if (parser_type_length(p, 0) > 0 && p->at[parser_type_length(p, 0)].type == T_NAME &&
-        !p->at[parser_type_length(p, 0)].newline)
+    if (parser_type_then(p, T_NAME) && !parser_peek(p, parser_type_length(p, 0))->newline)
         type = parse_type(p);
     do {
-        struct node *n = node_new(p->arena, N_DECLARE, start);
+        struct node *n = node_new(p, N_DECLARE, &start);
         n->type_text = type;
         n->text = p->at->text;
         if (parser_is(p, T_TEXT))
-            p->at++;
+            parser_next(p);
         else
             parser_expect(p, T_NAME, "in a declaration");
         if (parser_is(p, T_LPAREN) && first == NULL && !p->failed)
@@ -398,7 +398,7 @@ parse_declaration(struct parser *p)
             first = n;
         } else {
             if (block == NULL) {
-                block = node_new(p->arena, N_DECLARE_MANY, start);
+                block = node_new(p, N_DECLARE_MANY, &start);
                 node_append(block, first);
             }
             node_append(block, n);
@@ -423,17 +423,11 @@ parse_modifiers(struct parser *p)
     bool is_static = false;
 
     p->may_lack_body = false;
-    if (p->at->type != T_KEYWORD && p->at->type != T_NAME)
-        return false;
-    for (;; p->at++) {
-        is_static = is_static || parser_word(p, "static");
-        p->may_lack_body = p->may_lack_body || parser_word(p, "abstract");
-        if (!parser_word(p, "private") && !parser_word(p, "public") &&
-            !parser_word(p, "protected") && !parser_word(p, "static") &&
-            !parser_word(p, "abstract") && !parser_word(p, "synchronized") &&
-            !parser_word(p, "transient"))
-            return is_static;
+    for (; (p->at->word_kind & WORD_IS_MODIFIER) != 0; parser_next(p)) {
+        is_static = is_static || parser_word(p, WORD_STATIC);
+        p->may_lack_body = p->may_lack_body || parser_word(p, WORD_ABSTRACT);
     }
+    return is_static;
 }
 
 /* A(1), B: the constants of an enum, each as if it were a `new`. */
@@ -443,9 +437,9 @@ parse_constants(struct parser *p, struct node *owner)
     struct node all = {0};
 
     while (!p->failed && parser_is(p, T_NAME)) {
-        struct node *one = node_new(p->arena, N_NEW, p->at);
+        struct node *one = node_new(p, N_NEW, p->at);
         one->text = p->at->text;
-        p->at++;
+        parser_next(p);
         if (parser_is(p, T_LPAREN))
             parse_arguments(p, one);
         node_append(&all, one);
@@ -465,7 +459,7 @@ parse_member(struct parser *p, struct node *owner)
     struct node *n;
 
     while (parser_is(p, T_AT) && !p->failed) {
-        p->at++;
+        parser_next(p);
         parser_expect(p, T_NAME, "after '@'");
         if (parser_is(p, T_LPAREN)) {
             struct node ignored = {0};
@@ -473,7 +467,7 @@ parse_member(struct parser *p, struct node *owner)
         }
     }
     is_static = parse_modifiers(p);
-    if (parser_word(p, "class") || parser_word(p, "enum") || parser_word(p, "interface")) {
+    if (parser_word(p, WORD_CLASS) || parser_word(p, WORD_ENUM) || parser_word(p, WORD_INTERFACE)) {
         if (parser_enter(p)) {
             node_append(owner, parse_class(p));
             parser_leave(p);
@@ -484,10 +478,10 @@ parse_member(struct parser *p, struct node *owner)
         parser_fail(p, p->at, "an initializer block in a class is not supported");
         return;
     }
-    n = node_new(p->arena, N_DECLARE, p->at);
+    n = node_new(p, N_DECLARE, p->at);
     if (parser_is(p, T_NAME) && p->at[1].type == T_LPAREN) { /* a constructor */
         n->text = p->at->text;
-        p->at++;
+        parser_next(p);
         n = parse_method(p, n);
     } else if (starts_declaration(p)) {
         n = parse_declaration(p);
@@ -511,30 +505,30 @@ parse_member(struct parser *p, struct node *owner)
 static struct node *
 parse_class(struct parser *p)
 {
-    struct node *n = node_new(p->arena, N_CLASS, p->at);
-    const bool is_interface = parser_word(p, "interface");
-    const struct token *open;
+    struct node *n = node_new(p, N_CLASS, p->at);
+    const bool is_interface = parser_word(p, WORD_INTERFACE);
+    struct place open;
 
-    n->is_enum = parser_word(p, "enum");
-    p->at++;
+    n->is_enum = parser_word(p, WORD_ENUM);
+    parser_next(p);
     n->text = p->at->text;
     parser_expect(p, T_NAME, "as the name of the class");
-    if (parser_word(p, "extends")) {
-        p->at++;
+    if (parser_word(p, WORD_EXTENDS)) {
+        parser_next(p);
         n->type_text = parse_type(p);
         if (parser_accept(p, T_COMMA))
             skip_types(p);
     }
-    if (parser_word(p, "implements")) {
-        p->at++;
+    if (parser_word(p, WORD_IMPLEMENTS)) {
+        parser_next(p);
         skip_types(p);
     }
-    open = p->at;
+    open = parser_place(p);
     parser_expect(p, T_LBRACE, "to open the class");
     if (n->is_enum)
         parse_constants(p, n);
     if (is_interface) { /* names only */
-        for (unsigned depth = 1; !p->failed && !parser_is(p, T_END); p->at++) {
+        for (unsigned depth = 1; !p->failed && !parser_is(p, T_END); parser_next(p)) {
             depth += parser_is(p, T_LBRACE);
             depth -= parser_is(p, T_RBRACE);
             if (depth == 0)
@@ -551,21 +545,21 @@ parse_class(struct parser *p)
 static struct node *
 parse_import(struct parser *p)
 {
-    struct node *n = node_new(p->arena, N_IMPORT, p->at);
-    bool is_package = parser_word(p, "package");
+    struct node *n = node_new(p, N_IMPORT, p->at);
+    bool is_package = parser_word(p, WORD_PACKAGE);
 
-    p->at++;
+    parser_next(p);
     if (ends_statement(p))
         parser_fail(p, p->at, "expected a class after 'import'");
     while (!p->failed && !ends_statement(p)) {
-        bool is_alias = p->at[-1].type == T_KEYWORD && str_is(p->at[-1].text, "as");
+        bool is_alias = p->at[-1].word == WORD_AS;
         if (p->at->type == T_NAME && is_alias)
             n->type_text = p->at->text;
         else if (p->at->type == T_NAME)
             n->text = p->at->text;
         else if (p->at->type != T_DOT && p->at->type != T_MUL && p->at->type != T_KEYWORD)
             parser_fail(p, p->at, "unexpected %s in an import", token_name(p->at->type));
-        p->at++;
+        parser_next(p);
     }
     if (is_package)
         n->type = N_PASS;
@@ -575,20 +569,21 @@ parse_import(struct parser *p)
 static struct node *
 parse_annotation(struct parser *p)
 {
-    const struct token *start = p->at;
-    struct node *n = node_new(p->arena, N_PASS, p->at);
+    const struct token start = *p->at;
+    struct node *n = node_new(p, N_PASS, p->at);
     struct node call = {0};
     struct str name = {0};
 
-    p->at++;
+    parser_next(p);
     name = p->at->text;
     parser_expect(p, T_NAME, "after '@'");
     while (parser_is(p, T_DOT) && p->at[1].type == T_NAME) {
         name = p->at[1].text;
-        p->at += 2;
+        parser_next(p);
+        parser_next(p);
     }
     if (parser_is(p, T_LPAREN)) {
-        p->at++;
+        parser_next(p);
         p->inside++;
         while (!p->failed && !parser_is(p, T_RPAREN)) {
             node_append(&call, parse_expression(p));
@@ -599,10 +594,11 @@ parse_annotation(struct parser *p)
         parser_expect(p, T_RPAREN, "to close the annotation");
     }
     if (str_is(name, "Library")) {
-        if (!parser_word(p, "_") && !parser_word(p, "import") && !starts_declaration(p))
-            parser_fail(p, start, "@Library must be followed by '_' or an import");
-        if (parser_word(p, "_"))
-            p->at++;
+        const bool is_underscore = parser_is(p, T_NAME) && str_is(p->at->text, "_");
+        if (!is_underscore && !parser_word(p, WORD_IMPORT) && !starts_declaration(p))
+            parser_fail(p, &start, "@Library must be followed by '_' or an import");
+        if (is_underscore)
+            parser_next(p);
         n->type = N_LIBRARY;
         n->first = call.first;
         return n;
@@ -618,12 +614,12 @@ parse_annotation(struct parser *p)
 static struct node *
 parse_assert(struct parser *p)
 {
-    struct node *n = node_new(p->arena, N_ASSERT, p->at);
+    struct node *n = node_new(p, N_ASSERT, p->at);
 
-    p->at++;
+    parser_next(p);
     const unsigned start = p->at->offset;
     n->a = parse_expression(p);
-    n->text = str_trim(str_slice(p->text, start, p->at->offset));
+    n->text = str_trim(str_slice(p->lexer.text, start, p->at->offset));
     if (parser_accept(p, T_COLON) || parser_accept(p, T_COMMA))
         n->b = parse_expression(p);
     return n;
@@ -632,10 +628,10 @@ parse_assert(struct parser *p)
 static struct node *
 parse_return(struct parser *p)
 {
-    struct node *n = node_new(p->arena, parser_word(p, "throw") ? N_THROW : N_RETURN, p->at);
+    struct node *n = node_new(p, parser_word(p, WORD_THROW) ? N_THROW : N_RETURN, p->at);
     bool no_named = p->no_named_command;
 
-    p->at++;
+    parser_next(p);
     if (!ends_statement(p)) {
         p->no_named_command = true;
         n->a = parse_command(p);
@@ -659,57 +655,69 @@ has_label(const struct parser *p, struct str name)
 static struct node *
 parse_keyword_statement(struct parser *p)
 {
-    static const struct {
-        const char *word;
-        struct node *(*parse)(struct parser *p);
-    } table[] = {
-        {"if", parse_if},         {"for", parse_for},         {"switch", parse_switch},
-        {"try", parse_try},       {"throw", parse_return},    {"return", parse_return},
-        {"assert", parse_assert}, {"import", parse_import},   {"package", parse_import},
-        {"class", parse_class},   {"interface", parse_class}, {"enum", parse_class},
-    };
     struct node *n;
 
-    for (size_t i = 0; i < ARRAY_COUNT(table); i++)
-        if (parser_word(p, table[i].word))
-            return table[i].parse(p);
-    if (parser_word(p, "while")) {
-        n = node_new(p->arena, N_WHILE, p->at);
-        p->at++;
+    switch (p->at->word) {
+    case WORD_IF:
+        return parse_if(p);
+    case WORD_FOR:
+        return parse_for(p);
+    case WORD_SWITCH:
+        return parse_switch(p);
+    case WORD_TRY:
+        return parse_try(p);
+    case WORD_THROW:
+    case WORD_RETURN:
+        return parse_return(p);
+    case WORD_ASSERT:
+        return parse_assert(p);
+    case WORD_IMPORT:
+    case WORD_PACKAGE:
+        return parse_import(p);
+    case WORD_CLASS:
+    case WORD_INTERFACE:
+    case WORD_ENUM:
+        return parse_class(p);
+    default:
+        break;
+    }
+    if (parser_word(p, WORD_WHILE)) {
+        n = node_new(p, N_WHILE, p->at);
+        parser_next(p);
         n->a = parse_condition(p, "after 'while'");
         n->b = parse_body(p);
         return n;
     }
-    if (parser_word(p, "break") || parser_word(p, "continue")) {
-        n = node_new(p->arena, parser_word(p, "break") ? N_BREAK : N_CONTINUE, p->at);
-        p->at++;
+    if (parser_word(p, WORD_BREAK) || parser_word(p, WORD_CONTINUE)) {
+        n = node_new(p, parser_word(p, WORD_BREAK) ? N_BREAK : N_CONTINUE, p->at);
+        parser_next(p);
         if (parser_is(p, T_NAME) && !p->at->newline) {
             n->text = p->at->text;
             if (!has_label(p, n->text))
                 parser_fail(p, p->at, "no loop around this has the label '" STR_FMT "'",
                             STR_ARG(n->text));
             else
-                p->at++;
+                parser_next(p);
         }
         return n;
     }
-    if (parser_word(p, "do"))
+    if (parser_word(p, WORD_DO))
         parser_fail(p, p->at, "'do ... while' is not part of a Jenkinsfile's Groovy; use 'while'");
     return NULL;
 }
 
 /* (a, b) = list */
 static bool
-starts_many(const struct parser *p)
+starts_many(struct parser *p)
 {
-    const struct token *t = p->at;
+    size_t n = 1;
 
-    if (t->type != T_LPAREN)
+    if (!parser_is(p, T_LPAREN))
         return false;
-    do
-        t++;
-    while ((t[0].type == T_NAME || t[0].type == T_COMMA) && t < p->end);
-    return t[0].type == T_RPAREN && t[1].type == T_ASSIGN && t[-1].type == T_NAME && t - p->at > 2;
+    while (parser_peek(p, n)->type == T_NAME || parser_peek(p, n)->type == T_COMMA)
+        n++;
+    return n > 2 && parser_peek(p, n)->type == T_RPAREN && parser_peek(p, n + 1)->type == T_ASSIGN &&
+           parser_peek(p, n - 1)->type == T_NAME;
 }
 
 /* outer: for (...) */
@@ -720,7 +728,9 @@ parse_labelled(struct parser *p)
     const struct parser_label here = {label, p->labels};
     struct node *n;
 
-    p->at += 2;
+    parser_next(p);
+
+    parser_next(p);
     p->labels = &here;
     n = parse_statement(p);
     p->labels = here.around;
@@ -760,12 +770,11 @@ parse_statement(struct parser *p)
     char found[80];
 
     if (!parser_enter(p))
-        return node_new(p->arena, N_PASS, p->at);
+        return node_new(p, N_PASS, p->at);
     n = parse_statement_inner(p);
     parser_leave(p);
     if (!p->failed && !ends_statement(p) && p->inside == 0) {
-        const struct token *before = p->at - 1;
-        if (before->type == T_RBRACE && n->type != N_CALL && n->type != N_NAME)
+        if (p->at[-1].type == T_RBRACE && n->type != N_CALL && n->type != N_NAME)
             return n; /* `if (a) { } echo 'x'` */
         parser_fail(p, p->at, "unexpected %s; a new line or ';' is missing before it",
                     describe(p->at, found, sizeof(found)));
@@ -777,11 +786,11 @@ void
 parse_statements(struct parser *p, struct node *parent)
 {
     while (!p->failed && !parser_is(p, T_RBRACE) && !parser_is(p, T_END)) {
-        const struct token *before = p->at;
+        const unsigned before = p->at->offset;
         if (parser_accept(p, T_SEMICOLON))
             continue;
         node_append(parent, parse_statement(p));
-        assert(p->failed || p->at > before);
+        assert(p->failed || p->at->offset > before);
     }
 }
 
@@ -802,22 +811,13 @@ any_too_deep(const struct node *n, unsigned depth)
 static const struct node *
 too_deep(const struct node *n, unsigned depth)
 {
-    const struct node *found = NULL;
+    const struct node *parts[NODE_PARTS_MAX], *found = NULL;
+    const size_t count = node_parts(n, parts);
 
     if (depth > SYNTAX_TREE_MAX)
         return n;
-    if (n->a != NULL)
-        found = too_deep(n->a, depth + 1);
-    if (n->b != NULL && found == NULL)
-        found = too_deep(n->b, depth + 1);
-    if (n->c != NULL && found == NULL)
-        found = too_deep(n->c, depth + 1);
-    if (n->d != NULL && found == NULL)
-        found = too_deep(n->d, depth + 1);
-    if (n->first != NULL && found == NULL)
-        found = any_too_deep(n->first, depth + 1);
-    if (n->params != NULL && found == NULL)
-        found = any_too_deep(n->params, depth + 1);
+    for (size_t i = 0; i < count && found == NULL; i++)
+        found = any_too_deep(parts[i], depth + 1);
     return found;
 }
 
@@ -832,28 +832,28 @@ may_be_too_deep(const struct parser *p)
 struct node *
 syntax_parse(struct str text, struct arena *arena, struct diagnostics *d)
 {
-    struct tokens tokens = {0};
-    struct parser p = {.arena = arena, .d = d};
-    struct node *root = NULL;
+    struct parser p = {
+        .arena = arena, .d = d, .unsigned_least = {.offset = UINT_MAX}, .longest_chain = 1};
+    struct node *root;
 
     if (text.len <= SYNTAX_TEXT_MAX)
         arena_reserve(arena, text.len * BYTES_A_BYTE);
-    if (lexer_run(text, arena, &tokens, d)) {
-        p.text = tokens.text;
-        p.at = tokens.at;
-        p.end = tokens.at + tokens.count - 3;
-        root = node_new(arena, N_BLOCK, p.at);
-        parse_statements(&p, root);
-        if (!p.failed && !parser_is(&p, T_END))
-            parser_fail(&p, p.at, "unexpected '}'");
-        if (p.unsigned_least != NULL)
-            parser_fail(&p, p.unsigned_least, "this number fits only behind a minus");
-        const struct node *deep = !p.failed && may_be_too_deep(&p) ? too_deep(root, 0) : NULL;
-        if (deep != NULL) {
-            diagnostics_add(d, deep->line, deep->column, "E-SYNTAX", "nested too deeply");
-            p.failed = true;
-        }
+    if (!lexer_begin(&p.lexer, text, arena, d))
+        return NULL;
+    p.at = p.lexer.tokens + 1;
+    parser_fill(&p, TOKENS_AHEAD);
+    root = node_new(&p, N_BLOCK, p.at);
+    parse_statements(&p, root);
+    if (!p.failed && !parser_is(&p, T_END))
+        parser_fail(&p, p.at, "unexpected '}'");
+    if (p.unsigned_least.offset != UINT_MAX)
+        parser_fail(&p, &p.unsigned_least, "this number fits only behind a minus");
+    p.failed = p.failed || p.lexer.failed;
+    const struct node *deep = !p.failed && may_be_too_deep(&p) ? too_deep(root, 0) : NULL;
+    if (deep != NULL) {
+        diagnostics_add(d, deep->line, deep->column, "E-SYNTAX", "nested too deeply");
+        p.failed = true;
     }
-    arena_done(&tokens.arena);
+    lexer_done(&p.lexer);
     return p.failed ? NULL : root;
 }

@@ -1,62 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 #include "pipeline/language/parser.h"
 
-/* Binary operators by how tightly they bind; 0 is none. */
-static int
-precedence(const struct parser *p)
-{
-    const struct token *t = p->at;
+#define EXPRESSION_LEVELS 2 /* that an operand enters: as an expression, and as one of a sign */
 
-    switch (t->type) {
-    case T_OR_OR:
-        return 1;
-    case T_AND_AND:
-        return 2;
-    case T_OR:
-        return 3;
-    case T_XOR:
-        return 4;
-    case T_AND:
-        return 5;
-    case T_FIND:
-    case T_FULL_MATCH:
-        return 6;
-    case T_EQUAL:
-    case T_NOT_EQUAL:
-    case T_IDENTICAL:
-    case T_NOT_IDENTICAL:
-    case T_COMPARE:
-        return 7;
-    case T_LESS:
-    case T_LESS_EQUAL:
-    case T_GREATER:
-    case T_GREATER_EQUAL:
-        return 8;
-    case T_KEYWORD:
-        return str_is(t->text, "in") || str_is(t->text, "instanceof") || str_is(t->text, "as") ? 8
-                                                                                               : 0;
-    case T_SHL:
-    case T_SHR:
-    case T_USHR:
-    case T_RANGE:
-    case T_RANGE_OPEN:
-        return 9;
-    case T_ADD:
-    case T_SUB:
-        return 10;
-    case T_MUL:
-    case T_DIV:
-    case T_MOD:
-        return 11;
-    case T_POW:
-        return 12;
-    default:
-        return 0;
-    }
+/* Binary operators by how tightly they bind; the rest is none. */
+static const unsigned char precedences[] = {
+    [T_OR_OR] = 1,     [T_AND_AND] = 2,    [T_OR] = 3,        [T_XOR] = 4,           [T_AND] = 5,
+    [T_FIND] = 6,      [T_FULL_MATCH] = 6, [T_EQUAL] = 7,     [T_NOT_EQUAL] = 7,     [T_IDENTICAL] = 7,
+    [T_COMPARE] = 7,   [T_LESS] = 8,       [T_LESS_EQUAL] = 8, [T_GREATER] = 8,      [T_GREATER_EQUAL] = 8,
+    [T_SHL] = 9,       [T_SHR] = 9,        [T_USHR] = 9,      [T_RANGE] = 9,         [T_RANGE_OPEN] = 9,
+    [T_ADD] = 10,      [T_SUB] = 10,       [T_MUL] = 11,      [T_DIV] = 11,          [T_MOD] = 11,
+    [T_POW] = 12,      [T_NOT_IDENTICAL] = 7,
+};
+#define PRECEDENCE_OF_WORDS 8 /* in, instanceof, as */
+
+static int
+precedence(const struct token *t)
+{
+    return (t->word_kind & WORD_IS_OPERATOR) != 0 ? PRECEDENCE_OF_WORDS : precedences[t->type];
 }
 
 static bool
-starts_argument(const struct parser *p)
+starts_argument(struct parser *p)
 {
     const struct token *t = p->at;
 
@@ -70,10 +35,8 @@ starts_argument(const struct parser *p)
     case T_GSTRING:
         return true;
     case T_KEYWORD:
-        if (parser_peek(p, 1)->type == T_COLON)
-            return true;
-        return str_is(t->text, "true") || str_is(t->text, "false") || str_is(t->text, "null") ||
-               str_is(t->text, "new") || str_is(t->text, "this");
+        return t[1].type == T_COLON || t->word == WORD_NEW ||
+               ((t->word_kind & WORD_IS_VALUE) != 0 && t->word != WORD_SUPER);
     default:
         return false;
     }
@@ -84,31 +47,31 @@ is_named_argument(const struct parser *p)
 {
     const struct token *t = p->at;
 
-    return (t->type == T_NAME || t->type == T_KEYWORD || t->type == T_TEXT || t->type == T_INT) &&
-           parser_peek(p, 1)->type == T_COLON;
+    return t[1].type == T_COLON &&
+           (t->type == T_NAME || t->type == T_KEYWORD || t->type == T_TEXT || t->type == T_INT);
 }
 
 static struct node *
 parse_gstring(struct parser *p)
 {
-    struct node *n = node_new(p->arena, N_GSTRING, p->at);
+    struct node *n = node_new(p, N_GSTRING, p->at);
 
     parser_expect(p, T_GSTRING, "here");
     while (!p->failed && !parser_is(p, T_GSTRING_END)) {
         struct node *part;
         unsigned inside = p->inside;
         if (parser_is(p, T_TEXT)) {
-            part = node_new(p->arena, N_TEXT, p->at);
+            part = node_new(p, N_TEXT, p->at);
             part->text = p->at->text;
-            p->at++;
+            parser_next(p);
         } else {
             parser_expect(p, T_INTERPOLATE, "in a string");
             p->inside = 1;
             if (parser_is(p, T_INTERPOLATED)) {
-                part = node_new(p->arena, N_NULL, p->at);
+                part = node_new(p, N_NULL, p->at);
             } else if (parser_is(p, T_ARROW) ||
-                       (parser_is(p, T_NAME) && parser_peek(p, 1)->type == T_ARROW)) {
-                part = node_new(p->arena, N_CLOSURE, p->at); /* made anew when it is read */
+                       (parser_is(p, T_NAME) && p->at[1].type == T_ARROW)) {
+                part = node_new(p, N_CLOSURE, p->at); /* made anew when it is read */
                 parse_parameters(p, part, T_ARROW);
                 node_append(part, parse_expression(p));
             } else {
@@ -127,12 +90,12 @@ parse_gstring(struct parser *p)
 static struct node *
 parse_named(struct parser *p)
 {
-    struct node *n = node_new(p->arena, N_NAMED, p->at);
+    struct node *n = node_new(p, N_NAMED, p->at);
 
     n->text = p->at->text;
     if (p->at->type == T_INT)
         n->a = parse_number(p);
-    p->at++;
+    parser_next(p);
     parser_expect(p, T_COLON, "after the name of an argument");
     n->b = parse_expression(p);
     return n;
@@ -146,17 +109,17 @@ parse_argument(struct parser *p)
     if (is_named_argument(p))
         return parse_named(p);
     if (parser_is(p, T_MUL)) {
-        n = node_new(p->arena, N_SPREAD, p->at);
-        p->at++;
+        n = node_new(p, N_SPREAD, p->at);
+        parser_next(p);
         n->is_spread = parser_accept(p, T_COLON);
         n->a = parse_expression(p);
         return n;
     }
     n = parse_expression(p);
     if (parser_is(p, T_COLON) && (n->type == N_GSTRING || n->is_block_arg)) {
-        struct node *named = node_new(p->arena, N_NAMED, p->at);
+        struct node *named = node_new(p, N_NAMED, p->at);
         named->a = n;
-        p->at++;
+        parser_next(p);
         named->b = parse_expression(p);
         return named;
     }
@@ -166,7 +129,7 @@ parse_argument(struct parser *p)
 void
 parse_arguments(struct parser *p, struct node *call)
 {
-    const struct token *open = p->at;
+    const struct place open = parser_place(p);
 
     parser_expect(p, T_LPAREN, "before arguments");
     p->inside++;
@@ -182,14 +145,14 @@ parse_arguments(struct parser *p, struct node *call)
 static struct node *
 parse_list_or_map(struct parser *p)
 {
-    struct node *n = node_new(p->arena, N_LIST, p->at);
-    const struct token *open = p->at;
+    struct node *n = node_new(p, N_LIST, p->at);
+    const struct place open = parser_place(p);
 
     parser_expect(p, T_LBRACKET, "here");
     p->inside++;
-    if (parser_is(p, T_COLON) && parser_peek(p, 1)->type == T_RBRACKET) {
+    if (parser_is(p, T_COLON) && p->at[1].type == T_RBRACKET) {
         n->type = N_MAP;
-        p->at++;
+        parser_next(p);
     }
     while (!p->failed && !parser_is(p, T_RBRACKET)) {
         struct node *item = parse_argument(p);
@@ -208,12 +171,12 @@ parse_list_or_map(struct parser *p)
 }
 
 static bool
-closure_has_parameters(const struct parser *p)
+closure_has_parameters(struct parser *p)
 {
     for (size_t i = 1; i < 200; i++) {
         const struct token *t = parser_peek(p, i);
         /* A list of parameters goes on behind a comma only. */
-        if (i > 1 && t->newline && t->type != T_ARROW && parser_peek(p, i - 1)->type != T_COMMA)
+        if (i > 1 && t->newline && t->type != T_ARROW && t[-1].type != T_COMMA)
             return false;
         switch (t->type) {
         case T_ARROW:
@@ -246,13 +209,10 @@ parse_parameters(struct parser *p, struct node *owner, enum token_type closing)
     struct node head = {0};
 
     while (!p->failed && !parser_is(p, closing)) {
-        struct node *param = node_new(p->arena, N_PARAMETER, p->at);
-        size_t type_length;
-        while (parser_word(p, "def") || parser_word(p, "final"))
-            p->at++;
-        type_length = parser_type_length(p, 0);
-        if (type_length > 0 && (parser_peek(p, type_length)->type == T_NAME ||
-                                parser_peek(p, type_length)->type == T_ELLIPSIS))
+        struct node *param = node_new(p, N_PARAMETER, p->at);
+        while ((p->at->word_kind & WORD_DECLARES) != 0)
+            parser_next(p);
+        if (parser_type_then(p, T_NAME) || parser_type_then(p, T_ELLIPSIS))
             param->type_text = parse_type(p);
         param->is_spread = parser_accept(p, T_ELLIPSIS);
         if (!parser_is(p, T_NAME)) {
@@ -261,7 +221,7 @@ parse_parameters(struct parser *p, struct node *owner, enum token_type closing)
             break;
         }
         param->text = p->at->text;
-        p->at++;
+        parser_next(p);
         if (parser_accept(p, T_ASSIGN))
             param->b = parse_expression(p);
         node_append(&head, param);
@@ -276,15 +236,15 @@ parse_parameters(struct parser *p, struct node *owner, enum token_type closing)
 struct node *
 parse_closure(struct parser *p)
 {
-    struct node *n = node_new(p->arena, N_CLOSURE, p->at);
+    struct node *n = node_new(p, N_CLOSURE, p->at);
     unsigned inside = p->inside;
     bool no_named = p->no_named_command;
-    const struct token *open = p->at;
+    const struct place open = parser_place(p);
 
     if (!parser_enter(p))
         return n;
     if (closure_has_parameters(p)) {
-        p->at++;
+        parser_next(p);
         p->inside = 1;
         parse_parameters(p, n, T_ARROW);
     } else {
@@ -303,9 +263,9 @@ parse_closure(struct parser *p)
 static struct node *
 parse_new(struct parser *p)
 {
-    struct node *n = node_new(p->arena, N_NEW, p->at);
+    struct node *n = node_new(p, N_NEW, p->at);
 
-    p->at++;
+    parser_next(p);
     if (parser_type_length(p, 0) == 0) {
         parser_fail(p, p->at, "expected a class after 'new', found %s", token_name(p->at->type));
         return n;
@@ -316,7 +276,8 @@ parse_new(struct parser *p)
         return n;
     }
     while (parser_is(p, T_LBRACKET) && !p->failed) { /* new int[2][3] */
-        const struct token *open = p->at++;
+        const struct place open = parser_place(p);
+        parser_next(p);
         p->inside++;
         node_append(n, parse_expression(p));
         p->inside--;
@@ -331,28 +292,29 @@ parse_new(struct parser *p)
 static struct node *
 parse_keyword(struct parser *p)
 {
-    struct node *n = node_new(p->arena, N_NULL, p->at);
-    struct str word = p->at->text;
+    const struct token *t = p->at;
+    struct node *n;
 
-    if (str_is(word, "new"))
+    if (t->word == WORD_NEW)
         return parse_new(p);
-    if (str_is(word, "true") || str_is(word, "false")) {
+    n = node_new(p, N_NULL, t);
+    if (t->word == WORD_TRUE || t->word == WORD_FALSE) {
         n->type = N_BOOL;
-        n->number = str_is(word, "true");
-    } else if (str_is(word, "this") || str_is(word, "super") || parser_is_type_name(word)) {
+        n->number = t->word == WORD_TRUE;
+    } else if (t->word == WORD_THIS || t->word == WORD_SUPER || parser_is_type(t)) {
         n->type = N_NAME;
-        n->text = word;
-    } else if (!str_is(word, "null")) {
-        parser_fail(p, p->at, "unexpected '" STR_FMT "'", STR_ARG(word));
+        n->text = t->text;
+    } else if (t->word != WORD_NULL) {
+        parser_fail(p, t, "unexpected '" STR_FMT "'", STR_ARG(t->text));
         return n;
     }
-    p->at++;
+    parser_next(p);
     return n;
 }
 
 /* "(T) x": only before something that cannot continue "(T)" otherwise. */
 static bool
-is_cast(const struct parser *p)
+is_cast(struct parser *p)
 {
     size_t n = parser_type_length(p, 1);
     const struct token *t;
@@ -363,21 +325,22 @@ is_cast(const struct parser *p)
     if (t->newline && p->inside == 0)
         return false;
     if (t->type == T_SUB) /* (int) -x; but (A) - b subtracts */
-        return parser_peek(p, 1)->type == T_KEYWORD;
+        return p->at[1].type == T_KEYWORD;
     return t->type == T_NAME || t->type == T_INT || t->type == T_DECIMAL || t->type == T_TEXT ||
            t->type == T_GSTRING || t->type == T_LPAREN || t->type == T_LBRACKET ||
-           (t->type == T_KEYWORD && (str_is(t->text, "new") || str_is(t->text, "this")));
+           t->word == WORD_NEW || t->word == WORD_THIS;
 }
 
 static struct node *
 parse_primary(struct parser *p)
 {
     const struct token *t = p->at;
+    const struct place place = parser_place(p);
     struct node *n;
 
     switch (t->type) {
     case T_NAME:
-        n = node_new(p->arena, N_NAME, t);
+        n = node_new(p, N_NAME, t);
         n->text = t->text;
         break;
     case T_INT:
@@ -385,7 +348,7 @@ parse_primary(struct parser *p)
         n = parse_number(p);
         break;
     case T_TEXT:
-        n = node_new(p->arena, N_TEXT, t);
+        n = node_new(p, N_TEXT, t);
         n->text = t->text;
         break;
     case T_KEYWORD:
@@ -397,18 +360,18 @@ parse_primary(struct parser *p)
     case T_LBRACE:
         return parse_closure(p);
     case T_LPAREN:
-        p->at++;
+        parser_next(p);
         p->inside++;
         n = parse_command(p);
         p->inside--;
-        parser_close(p, T_RPAREN, t, "the bracket");
+        parser_close(p, T_RPAREN, place, "the bracket");
         n->is_block_arg = true; /* bracketed: may be a map key */
         return n;
     default:
         parser_fail(p, t, "unexpected %s", token_name(t->type));
-        return node_new(p->arena, N_NULL, t);
+        return node_new(p, N_NULL, p->at);
     }
-    p->at++;
+    parser_next(p);
     return n;
 }
 
@@ -419,11 +382,11 @@ set_member(struct parser *p, struct node *n)
 
     if (t->type == T_NAME || t->type == T_KEYWORD || t->type == T_TEXT) {
         n->text = t->text;
-        p->at++;
+        parser_next(p);
     } else if (t->type == T_GSTRING) {
         n->b = parse_gstring(p);
     } else if (t->type == T_LPAREN) {
-        p->at++;
+        parser_next(p);
         p->inside++;
         n->b = parse_expression(p);
         p->inside--;
@@ -436,7 +399,7 @@ set_member(struct parser *p, struct node *n)
 static struct node *
 parse_member(struct parser *p, struct node *object)
 {
-    struct node *n = node_new(p->arena, N_PROPERTY, p->at);
+    struct node *n = node_new(p, N_PROPERTY, p->at);
 
     n->a = object;
     n->line = object->line;
@@ -445,12 +408,12 @@ parse_member(struct parser *p, struct node *object)
     n->is_spread = parser_is(p, T_SPREAD_DOT);
     if (parser_is(p, T_METHOD_POINTER)) {
         n->type = N_METHOD_POINTER;
-        p->at++;
+        parser_next(p);
         n->text = p->at->text;
         parser_expect(p, T_NAME, "after '.&'");
         return n;
     }
-    p->at++;
+    parser_next(p);
     if (parser_accept(p, T_AT))
         parser_fail(p, p->at - 1, "field access with '.@' is not allowed in a Jenkinsfile");
     set_member(p, n);
@@ -467,7 +430,7 @@ call_of(struct parser *p, struct node *callee)
         n->type = N_CALL;
         n->is_block_arg = false;
     } else {
-        n = node_new(p->arena, N_CALL, p->at);
+        n = node_new(p, N_CALL, p->at);
         n->line = callee->line;
         n->column = callee->column;
         n->a = callee;
@@ -489,8 +452,6 @@ append_closure(struct parser *p, struct node *call)
 static bool
 takes_block(const struct parser *p, const struct node *n)
 {
-    if (!parser_is(p, T_LBRACE))
-        return false;
     if (n->type == N_CALL && !n->is_command)
         return n->last == NULL || !n->last->is_block_arg || n->last->type != N_CLOSURE ||
                parser_continues(p);
@@ -498,46 +459,72 @@ takes_block(const struct parser *p, const struct node *n)
 }
 
 static struct node *
+parse_index(struct parser *p, struct node *object)
+{
+    struct node *n = node_new(p, N_INDEX, p->at);
+    const struct place open = parser_place(p);
+
+    n->a = object;
+    parser_next(p);
+    p->inside++;
+    while (!p->failed && !parser_is(p, T_RBRACKET)) {
+        node_append(n, parse_expression(p));
+        if (!parser_accept(p, T_COMMA))
+            break;
+    }
+    p->inside--;
+    parser_close(p, T_RBRACKET, open, "the index");
+    return n;
+}
+
+/* One more of what follows a value, or NULL. */
+static struct node *
+parse_suffix(struct parser *p, struct node *n)
+{
+    switch (p->at->type) {
+    case T_DOT:
+    case T_SAFE_DOT:
+    case T_SPREAD_DOT:
+    case T_METHOD_POINTER:
+        return parse_member(p, n);
+    case T_LPAREN:
+        if (!parser_continues(p))
+            return NULL;
+        n = call_of(p, n);
+        parse_arguments(p, n);
+        return n;
+    case T_LBRACE:
+        if (!takes_block(p, n))
+            return NULL;
+        if (n->type != N_CALL)
+            n = call_of(p, n);
+        append_closure(p, n);
+        return n;
+    case T_LBRACKET:
+        return parser_continues(p) ? parse_index(p, n) : NULL;
+    default:
+        return NULL;
+    }
+}
+
+static struct node *
 parse_postfix(struct parser *p)
 {
-    struct node *n = parse_primary(p);
+    struct node *n = parse_primary(p), *next;
     unsigned length = 0;
 
     while (parser_chain(p, &length, "expression")) {
-        if (parser_is(p, T_DOT) || parser_is(p, T_SAFE_DOT) || parser_is(p, T_SPREAD_DOT) ||
-            parser_is(p, T_METHOD_POINTER)) {
-            n = parse_member(p, n);
-        } else if (parser_is(p, T_LPAREN) && parser_continues(p)) {
-            n = call_of(p, n);
-            parse_arguments(p, n);
-        } else if (takes_block(p, n)) {
-            if (n->type != N_CALL)
-                n = call_of(p, n);
-            append_closure(p, n);
-        } else if (parser_is(p, T_LBRACKET) && parser_continues(p)) {
-            struct node *index = node_new(p->arena, N_INDEX, p->at);
-            const struct token *open = p->at;
-            index->a = n;
-            p->at++;
-            p->inside++;
-            while (!p->failed && !parser_is(p, T_RBRACKET)) {
-                node_append(index, parse_expression(p));
-                if (!parser_accept(p, T_COMMA))
-                    break;
-            }
-            p->inside--;
-            parser_close(p, T_RBRACKET, open, "the index");
-            n = index;
-        } else if ((parser_is(p, T_INCREMENT) || parser_is(p, T_DECREMENT)) &&
-                   parser_continues(p)) {
-            struct node *post = node_new(p->arena, N_POSTFIX, p->at);
-            post->op = p->at->type;
-            post->a = n;
-            p->at++;
-            return post;
-        } else {
+        next = parse_suffix(p, n);
+        if (next == NULL)
             break;
-        }
+        n = next;
+    }
+    if ((parser_is(p, T_INCREMENT) || parser_is(p, T_DECREMENT)) && parser_continues(p)) {
+        next = node_new(p, N_POSTFIX, p->at);
+        next->op = p->at->type;
+        next->a = n;
+        parser_next(p);
+        return next;
     }
     return n;
 }
@@ -545,11 +532,11 @@ parse_postfix(struct parser *p)
 static struct node *
 parse_unary(struct parser *p)
 {
-    const struct token *operand;
+    unsigned operand;
     struct node *n;
 
     if (!parser_enter(p))
-        return node_new(p->arena, N_UNARY, p->at);
+        return node_new(p, N_UNARY, p->at);
     switch (p->at->type) {
     case T_NOT:
     case T_TILDE:
@@ -557,21 +544,22 @@ parse_unary(struct parser *p)
     case T_ADD:
     case T_INCREMENT:
     case T_DECREMENT:
-        n = node_new(p->arena, N_UNARY, p->at);
+        n = node_new(p, N_UNARY, p->at);
         n->op = p->at->type;
         if (n->op == T_INCREMENT || n->op == T_DECREMENT)
             n->type = N_PREFIX;
-        operand = ++p->at;
+        parser_next(p);
+        operand = p->at->offset;
         n->a = parse_unary(p);
         take_sign(p, n, operand);
         break;
     case T_LPAREN:
         if (is_cast(p)) {
-            n = node_new(p->arena, N_CAST, p->at);
-            p->at++;
+            n = node_new(p, N_CAST, p->at);
+            parser_next(p);
             n->text = parse_type(p);
             if (!p->failed)
-                p->at++;
+                parser_next(p);
             n->a = parse_unary(p);
             break;
         }
@@ -588,13 +576,12 @@ parse_unary(struct parser *p)
 static struct node *
 parse_type_operator(struct parser *p, struct node *left)
 {
-    struct node *n = node_new(p->arena, N_CAST, p->at);
-    struct str word = p->at->text;
+    const bool is_question = parser_word(p, WORD_INSTANCEOF);
+    const struct str word = p->at->text;
+    struct node *n = node_new(p, is_question ? N_INSTANCEOF : N_CAST, p->at);
 
     n->a = left;
-    p->at++;
-    if (str_is(word, "instanceof"))
-        n->type = N_INSTANCEOF;
+    parser_next(p);
     if (parser_type_length(p, 0) == 0)
         parser_fail(p, p->at, "expected a type after '" STR_FMT "', found %s", STR_ARG(word),
                     token_name(p->at->type));
@@ -609,28 +596,28 @@ parse_binary(struct parser *p, int minimum)
     unsigned length = 0;
 
     for (;;) {
-        int strength = precedence(p);
+        int strength = precedence(p->at);
         struct node *n;
-        if (parser_is(p, T_NOT) && parser_continues(p) && parser_peek(p, 1)->type == T_KEYWORD &&
-            (str_is(parser_peek(p, 1)->text, "in") || str_is(parser_peek(p, 1)->text, "instanceof")))
+        if (parser_is(p, T_NOT) && parser_continues(p) &&
+            (p->at[1].word == WORD_IN || p->at[1].word == WORD_INSTANCEOF))
             parser_fail(p, p->at,
                         "'!" STR_FMT "' is not part of a Jenkinsfile's Groovy; write "
                         "!(a " STR_FMT " b)",
-                        STR_ARG(parser_peek(p, 1)->text), STR_ARG(parser_peek(p, 1)->text));
+                        STR_ARG(p->at[1].text), STR_ARG(p->at[1].text));
         if (strength == 0 || strength < minimum || p->failed)
             return left;
         if (!parser_continues(p))
             return left;
         if (!parser_chain(p, &length, "expression"))
             return left;
-        if (parser_word(p, "instanceof") || parser_word(p, "as")) {
+        if (parser_word(p, WORD_INSTANCEOF) || parser_word(p, WORD_AS)) {
             left = parse_type_operator(p, left);
             continue;
         }
-        n = node_new(p->arena, p->at->type == T_KEYWORD ? N_IN : N_BINARY, p->at);
+        n = node_new(p, p->at->type == T_KEYWORD ? N_IN : N_BINARY, p->at);
         n->op = p->at->type;
         n->a = left;
-        p->at++;
+        parser_next(p);
         if (!parser_enter(p))
             return left;
         n->b = parse_binary(p, strength + 1);
@@ -647,14 +634,14 @@ parse_ternary(struct parser *p)
 
     if (!parser_is(p, T_QUESTION) && !parser_is(p, T_ELVIS))
         return condition;
-    n = node_new(p->arena, N_TERNARY, p->at);
+    n = node_new(p, N_TERNARY, p->at);
     n->a = condition;
     if (!parser_enter(p))
         return n;
     if (parser_accept(p, T_ELVIS)) {
         n->c = parse_ternary(p);
     } else {
-        p->at++;
+        parser_next(p);
         n->b = parse_ternary(p);
         parser_expect(p, T_COLON, "in 'condition ? a : b'");
         n->c = parse_ternary(p);
@@ -699,12 +686,12 @@ parse_assignment(struct parser *p, struct node *left)
         parser_fail(p, p->at, "cannot assign to this expression");
         return left;
     }
-    n = node_new(p->arena, N_ASSIGN, p->at);
+    n = node_new(p, N_ASSIGN, p->at);
     n->line = left->line;
     n->column = left->column;
     n->op = p->at->type;
     n->a = left;
-    p->at++;
+    parser_next(p);
     if (!parser_enter(p))
         return n;
     n->b = parse_command(p);
@@ -712,13 +699,33 @@ parse_assignment(struct parser *p, struct node *left)
     return n;
 }
 
+/* Is an operand all of the expression? What ends one wherever it stands, and that is most of them. */
+static bool
+stands_alone(const struct parser *p)
+{
+    static const bool operands[] = {[T_NAME] = true, [T_INT] = true, [T_TEXT] = true, [T_XOR] = false};
+    static const bool ends[] = {
+        [T_END] = true,       [T_NAME] = true,         [T_INT] = true,    [T_DECIMAL] = true,
+        [T_TEXT] = true,      [T_GSTRING] = true,      [T_RPAREN] = true, [T_RBRACKET] = true,
+        [T_RBRACE] = true,    [T_COMMA] = true,        [T_COLON] = true,  [T_ARROW] = true,
+        [T_SEMICOLON] = true, [T_INTERPOLATED] = true, [T_XOR] = false,
+    };
+
+    return operands[p->at->type] && ends[p->at[1].type] && p->depth + EXPRESSION_LEVELS <= PARSER_DEPTH_MAX;
+}
+
 struct node *
 parse_expression(struct parser *p)
 {
     struct node *n;
 
+    if (stands_alone(p)) {
+        if (p->deepest < p->depth + EXPRESSION_LEVELS)
+            p->deepest = p->depth + EXPRESSION_LEVELS;
+        return parse_primary(p);
+    }
     if (!parser_enter(p))
-        return node_new(p->arena, N_NULL, p->at);
+        return node_new(p, N_NULL, p->at);
     n = parse_assignment(p, parse_ternary(p));
     parser_leave(p);
     return n;
@@ -765,10 +772,10 @@ parse_command(struct parser *p)
                     append_closure(p, n);
             }
         } else if (parser_is(p, T_NAME)) { /* a b c d: a(b).c(d) */
-            struct node *chained = node_new(p->arena, N_PROPERTY, p->at);
+            struct node *chained = node_new(p, N_PROPERTY, p->at);
             chained->a = n;
             chained->text = p->at->text;
-            p->at++;
+            parser_next(p);
             if (starts_argument(p)) {
                 n = parse_command_arguments(p, chained);
             } else if (parser_is(p, T_LPAREN) && parser_continues(p)) {

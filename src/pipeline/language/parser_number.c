@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* parser_number.c - what number literals are worth. The lexer found where they end. */
 #include <ctype.h>
+#include <limits.h>
 #include "pipeline/language/parser.h"
 
 struct literal {
@@ -111,18 +112,38 @@ narrow(struct parser *p, struct node *n, const struct literal *l)
         n->wide = NULL;
     } else if (!fits || low > least) {
         parser_fail(p, p->at, is_long ? "a long has 64 bits" : "an int has 32 bits");
-    } else if (low == least && p->unsigned_least == NULL) {
-        p->unsigned_least = p->at;
+    } else if (low == least && p->unsigned_least.offset == UINT_MAX) {
+        p->unsigned_least = *p->at;
     }
+}
+
+/* Digits of base 10 and nothing else, as nearly all numbers are. */
+static bool
+read_digits(struct str s, int64_t *out)
+{
+    int64_t n = 0;
+
+    if (s.len > 18 || (s.at[0] == '0' && s.len > 1))
+        return false;
+    for (size_t i = 0; i < s.len; i++) {
+        if (s.at[i] < '0' || s.at[i] > '9')
+            return false;
+        n = n * 10 + (s.at[i] - '0');
+    }
+    *out = n;
+    return true;
 }
 
 struct node *
 parse_number(struct parser *p)
 {
     const struct token *t = p->at;
-    struct node *n = node_new(p->arena, t->type == T_INT ? N_INT : N_DECIMAL, t);
-    const struct literal l = split(t);
+    struct node *n = node_new(p, t->type == T_INT ? N_INT : N_DECIMAL, t);
+    struct literal l;
 
+    if (read_digits(t->text, &n->number))
+        return n;
+    l = split(t);
     n->is_long = l.suffix == 'l';
     n->is_big = l.suffix == 'g';
     n->is_float = l.suffix == 'f';
@@ -145,7 +166,7 @@ parse_number(struct parser *p)
 
 /* The least int and the least long are literals of their own: without the sign they do not fit. */
 void
-take_sign(struct parser *p, struct node *minus, const struct token *operand)
+take_sign(struct parser *p, struct node *minus, unsigned operand)
 {
     const struct node *n = minus->a;
 
@@ -157,6 +178,6 @@ take_sign(struct parser *p, struct node *minus, const struct token *operand)
     minus->type = N_INT;
     minus->is_long = n->wide != NULL;
     minus->number = minus->is_long ? INT64_MIN : INT32_MIN;
-    if (p->unsigned_least == operand)
-        p->unsigned_least = NULL;
+    if (p->unsigned_least.offset == operand)
+        p->unsigned_least.offset = UINT_MAX;
 }

@@ -1,30 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /* parser_types.c - what is a type: "String", "java.util.Map<String, List>", "int[]". */
-#include <ctype.h>
 #include "pipeline/language/parser.h"
 
 #define DIMENSIONS_MAX 255 /* as in Java */
 
-bool
-parser_is_type_name(struct str name)
-{
-    return (name.len > 0 && isupper((unsigned char)name.at[0])) || str_is(name, "int") ||
-           str_is(name, "long") || str_is(name, "boolean") || str_is(name, "double") ||
-           str_is(name, "float") || str_is(name, "char") || str_is(name, "byte") ||
-           str_is(name, "short") || str_is(name, "void");
-}
-
 size_t
-parser_type_length(const struct parser *p, size_t offset)
+parser_type_length(struct parser *p, size_t offset)
 {
     size_t n = offset;
     const struct token *t = parser_peek(p, n);
 
-    if (t->type != T_NAME && !(t->type == T_KEYWORD && parser_is_type_name(t->text)))
+    if (t->type != T_NAME && (t->word_kind & WORD_IS_TYPE) == 0)
         return 0;
     while (parser_peek(p, n + 1)->type == T_DOT && parser_peek(p, n + 2)->type == T_NAME)
         n += 2;
-    if (!parser_is_type_name(parser_peek(p, n)->text))
+    if (!parser_is_type(parser_peek(p, n)))
         return 0;
     n++;
     if (parser_peek(p, n)->type == T_LESS) { /* generics: only names, commas, dots inside */
@@ -52,6 +42,14 @@ parser_type_length(const struct parser *p, size_t offset)
     return n - offset;
 }
 
+bool
+parser_type_then(struct parser *p, enum token_type type)
+{
+    const size_t n = parser_type_length(p, 0);
+
+    return n > 0 && parser_peek(p, n)->type == type;
+}
+
 struct str
 parse_type(struct parser *p)
 {
@@ -66,7 +64,7 @@ parse_type(struct parser *p)
         if (i == 0 || (p->at[-1].type == T_DOT && !is_inside))
             name = p->at->text;
         dimensions += parser_is(p, T_LBRACKET);
-        p->at++;
+        parser_next(p);
     }
     if (dimensions > DIMENSIONS_MAX)
         parser_fail(p, p->at - 1, "an array has %d dimensions at most", DIMENSIONS_MAX);

@@ -276,7 +276,7 @@ static const struct step_type *
 find(const struct step_type *table, size_t count, struct str name)
 {
     for (size_t i = 0; i < count; i++)
-        if (str_is(name, table[i].name))
+        if (name.len > 0 && name.at[0] == table[i].name[0] && str_is(name, table[i].name))
             return &table[i];
     return NULL;
 }
@@ -501,7 +501,6 @@ check_named(struct check *c, const struct node *arg)
     if (arg->a != NULL)
         return; /* a computed name */
     for (size_t i = 0; i < c->count; i++) {
-        unsigned d = str_distance(arg->text, c->specs[i].name);
         if (str_equal(arg->text, c->specs[i].name)) {
             if (c->seen[i]) {
                 snprintf(text, sizeof(text), "'" STR_FMT "' is given twice", STR_ARG(arg->text));
@@ -510,6 +509,9 @@ check_named(struct check *c, const struct node *arg)
             check_value(c, i, arg->b);
             return;
         }
+    }
+    for (size_t i = 0; i < c->count; i++) {
+        const unsigned d = str_distance(arg->text, c->specs[i].name);
         if (d < least) {
             least = d;
             near = &c->specs[i];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* syntax.h - the Groovy that Jenkinsfiles use, from text to tree.
- * lexer.c cuts the text into tokens, parser.c and parser_expression.c make nodes of them.  One
+ * lexer.c cuts the text into tokens (lexer.h), parser.c and parser_expression.c make nodes of them.  One
  * grammar serves declarative and scripted files; jenkinsfile.c reads the declarative meaning out
  * of the tree, interp.c runs it.  Everything lives in one arena.
  * Syntax errors stop at the first one; the parser then jumps to the end of the input, so that no
@@ -77,24 +77,6 @@ enum __attribute__((packed)) token_type {
 #undef X
 };
 
-struct token {
-    enum token_type type;
-    bool newline; /* a line ended between the token before and this one */
-    unsigned line, column;
-    unsigned offset; /* where it stands in the text */
-    struct str text; /* of strings without quotes and escapes, of all others as they stand there */
-};
-
-struct tokens {
-    struct token *at;
-    size_t count, capacity;
-    struct arena arena; /* theirs; done by the caller */
-    struct str text;    /* what they were made of: line ends are LF */
-};
-
-/* False with one diagnostic. What the tokens point at is in `arena`. */
-bool lexer_run(struct str text, struct arena *arena, struct tokens *out,
-               struct diagnostics *d) MUST_CHECK;
 const char *token_name(enum token_type type); /* "'{'", "a name" */
 
 enum __attribute__((packed)) node_type {
@@ -168,13 +150,40 @@ struct node {
             const struct bignum *wide; /* in place of a number that is not of 64 bits; else NULL */
         };
     };
-    struct node *a, *b, *c, *d;
-    struct node *first, *last; /* children, linked by next */
-    struct node *params;
+    union { /* what no type has both of shares its place: a tree is large */
+        struct node *a;
+        struct node *params; /* of closures, methods, classes and `catch`, which have no a */
+    };
+    struct node *b;
+    union {
+        struct node *c;
+        struct node *first; /* children, linked by next */
+    };
+    union {
+        struct node *d;
+        struct node *last;
+    };
     struct node *next;
 };
 
+#define NODE_PARTS_MAX 4
+static inline bool
+node_has_params(const struct node *n)
+{
+    return n->type == N_CLOSURE || n->type == N_METHOD || n->type == N_CLASS || n->type == N_CATCH;
+}
+/* What hangs below a node, each the first of a list; gives how many. Parameters come last. */
+size_t node_parts(const struct node *n, const struct node *out[static NODE_PARTS_MAX]);
+
 /* The whole file as an N_BLOCK; NULL with one diagnostic. */
 struct node *syntax_parse(struct str text, struct arena *arena, struct diagnostics *d) MUST_CHECK;
-struct node *node_new(struct arena *arena, enum node_type type, const struct token *at);
-void node_append(struct node *parent, struct node *child);
+static inline void
+node_append(struct node *parent, struct node *child)
+{
+    assert(child->next == NULL && parent->last != child);
+    if (parent->last == NULL)
+        parent->first = child;
+    else
+        parent->last->next = child;
+    parent->last = child;
+}
