@@ -311,6 +311,19 @@ make_keys(struct config *c)
         random_token(c->secret_access_key, 40);
 }
 
+/* It stands in every ARN and in what containers are told by: with another one nothing of what is here would be found,
+ * while all of it goes on running. */
+static bool
+check_same_account(const struct config *c, const struct json *doc, struct err *err)
+{
+    const char *before = json_get_cstr(doc, "account", c->account);
+
+    return strcmp(before, c->account) == 0 ||
+           err_set(err, ERR_USAGE,
+                   "what is in '%s' belongs to account %s, and NARU_ACCOUNT_ID is %s: unset it, or choose another "
+                   "--data-dir", c->data_dir, before, c->account);
+}
+
 static bool
 read_keys(struct config *c, const char *path, struct err *err)
 {
@@ -322,6 +335,8 @@ read_keys(struct config *c, const char *path, struct err *err)
     doc = json_parse(strbuf_str(&text), err);
     if (doc == NULL)
         return err_context(err, "%s", path);
+    if (!check_same_account(c, doc, err))
+        return false;
     if (c->access_key_id[0] == '\0' || c->secret_access_key[0] == '\0') {
         text_copy(c->access_key_id, sizeof(c->access_key_id), str_of(json_get_cstr(doc, "access_key_id", "")));
         text_copy(c->secret_access_key, sizeof(c->secret_access_key),

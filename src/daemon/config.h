@@ -10,7 +10,7 @@ struct config {
     char listen[ADDRESS_SIZE];/* --listen, NARU_LISTEN, 127.0.0.1 */
     unsigned port;            /* --port, NARU_PORT, 4566 */
     char region[REGION_SIZE]; /* --region, NARU_REGION, that of the last start, ap-northeast-2 */
-    char account[16];         /* NARU_ACCOUNT_ID, that of the last start, 000000000000 */
+    char account[16];         /* NARU_ACCOUNT_ID (at the first start; later ones may not change it), 000000000000 */
     char docker_socket[256];  /* --docker-socket, DOCKER_HOST (unix://), /var/run/docker.sock */
     char haproxy[256];        /* NARU_HAPROXY; empty: in PATH */
     char gpu_directory[256];  /* NARU_GPU_DIRECTORY, /proc/driver/nvidia/gpus */
@@ -43,5 +43,5 @@ struct config {
 /* Reads options and environment.  ERR_USAGE names what is wrong. */
 bool config_parse(struct config *c, int argc, char **argv, struct err *err) MUST_CHECK;
 /* Makes the data directory, takes its lock (held until the process ends; a second server on the same data is
- * refused), and reads or makes credentials.json and the installation's id. */
+ * refused), and reads or makes credentials.json and the installation's id. ERR_USAGE: it belongs to another account. */
 bool config_open_data(struct config *c, struct err *err) MUST_CHECK;

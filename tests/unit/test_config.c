@@ -121,6 +121,25 @@ TEST(account_and_region_are_those_of_the_last_start)
     check_refused(&c, "credentials.json");
 }
 
+/* Its services would be nowhere, and their containers nobody's. */
+TEST(another_account_than_that_of_the_installation_is_refused)
+{
+    struct config c;
+    struct err err = {0};
+
+    unsetenv("NARU_ACCOUNT_ID");
+    make_directory(&c);
+    check_place(c.data_dir, "000000000000", "ap-northeast-2");
+    forget_lock(&c);
+    text_copy_all(c.account, sizeof(c.account), "123456789012");
+    CHECK(!config_open_data(&c, &err));
+    CHECK_EQ(err.code, ERR_USAGE);
+    CHECK(strstr(err.message, "belongs to account 000000000000, and NARU_ACCOUNT_ID is 123456789012") != NULL);
+    forget_lock(&c);
+    check_place(c.data_dir, "000000000000", "ap-northeast-2"); /* nothing was changed */
+    CHECK(file_remove_tree(c.data_dir, &err));
+}
+
 TEST(a_machine_that_was_renamed_keeps_the_name_of_its_instances)
 {
     struct config c;
