@@ -332,6 +332,26 @@ definition_check_requirements(const struct json *container, struct err *err)
                    text_of(container, "name"));
 }
 
+/* A name has one value, and the process shall not have to guess whose. */
+static bool
+check_secrets(const struct json *c, struct err *err)
+{
+    const struct json *list = json_get(c, "secrets"), *environment = json_get(c, "environment");
+
+    for (size_t i = 0; i < json_size(list); i++) {
+        const char *name = text_of(json_at(list, i), "name");
+
+        if (json_find(list, "name", name) != json_at(list, i))
+            return err_set(err, ERR_CLIENT,
+                           "Duplicate secret names found: %s. Each secret name must be unique.", name);
+        if (json_find(environment, "name", name) != NULL)
+            return err_set(err, ERR_CLIENT,
+                           "The secret name must be unique and not shared with any new or existing environment "
+                           "variables set on the container, such as '%s'.", name);
+    }
+    return true;
+}
+
 static bool
 check_container(const struct json *c, const char *mode, struct err *err)
 {
@@ -346,7 +366,7 @@ check_container(const struct json *c, const char *mode, struct err *err)
     if (json_size(json_get(c, "extraHosts")) > 0 && strcmp(mode, "awsvpc") == 0)
         return err_set(err, ERR_CLIENT, "Extra hosts are not supported when networkMode=awsvpc.");
     return check_image(c, err) && check_sizes(c, err) && check_ports(c, mode, err) &&
-           check_health(c, err) && check_logs(c, err) && check_lists(c, err) &&
+           check_health(c, err) && check_logs(c, err) && check_lists(c, err) && check_secrets(c, err) &&
            definition_check_requirements(c, err);
 }
 

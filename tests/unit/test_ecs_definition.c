@@ -76,6 +76,12 @@ TEST(a_bad_definition_is_refused_with_the_text_that_names_the_fault)
         {ONE(",'memory':9,'portMappings':[{}]"), "containerPort"},
         {ONE(",'memory':9,'dependsOn':[{'containerName':'b','condition':'START'}]"),
          "which does not exist"},
+        {ONE(",'memory':9,'environment':[{'name':'B','value':'1'},{'name':'A','value':'1'}],"
+             "'secrets':[{'name':'T','valueFrom':'t'},{'name':'A','valueFrom':'a'}]"),
+         "The secret name must be unique and not shared with any new or existing environment variables set on the "
+         "container, such as 'A'."},
+        {ONE(",'memory':9,'secrets':[{'name':'A','valueFrom':'a'},{'name':'A','valueFrom':'b'}]"),
+         "Duplicate secret names found: A. Each secret name must be unique."},
         {ONE(",'memory':9,'dependsOn':[{'containerName':'a','condition':'START'}]"), "form a cycle"},
         {ONE(",'memory':9,'logConfiguration':{'logDriver':'awslogs'}"), "awslogs-group"},
         {"{'family':'f','networkMode':'awsvpc','containerDefinitions':[{'name':'a','image':'i','memory':9,"
