@@ -122,26 +122,44 @@ has_services(const struct core *core, const struct cluster *c)
     return false;
 }
 
-/* INACTIVE ones are described for a while; the oldest of many go. */
+static bool
+went_before(const struct cluster *a, const struct cluster *b)
+{
+    return a->deleted_at_ms != b->deleted_at_ms ? a->deleted_at_ms < b->deleted_at_ms
+                                                : a->created_at_ms < b->created_at_ms;
+}
+
+/* Of those that may be forgotten, or NULL. */
+static struct cluster **
+longest_gone(struct core *core)
+{
+    struct cluster **first = NULL;
+
+    for (struct cluster **at = &core->clusters; *at != NULL; at = &(*at)->next) {
+        if ((*at)->status == CLUSTER_INACTIVE && (first == NULL || went_before(*at, *first)) &&
+            !has_services(core, *at))
+            first = at;
+    }
+    return first;
+}
+
+/* INACTIVE ones are described for a while; of many those go that were deleted first. */
 static void
 forget_old_clusters(struct core *core)
 {
+    struct cluster **at;
     int count = 0;
 
     for (const struct cluster *c = core->clusters; c != NULL; c = c->next)
         count += c->status == CLUSTER_INACTIVE;
-    for (struct cluster **at = &core->clusters; *at != NULL && count > INACTIVE_CLUSTERS_KEPT;) {
+    for (; count > INACTIVE_CLUSTERS_KEPT && (at = longest_gone(core)) != NULL; count--) {
         struct cluster *c = *at;
-        if (c->status != CLUSTER_INACTIVE || has_services(core, c)) {
-            at = &c->next;
-            continue;
-        }
+
         *at = c->next;
         strmap_remove(&core->index->clusters, c->arn);
         core_touch(core, ROW_CLUSTER, c->arn);
         place_pool_free(c->pool);
         cluster_free(c);
-        count--;
     }
 }
 
@@ -205,6 +223,7 @@ cluster_delete(struct core *core, const struct ev_cluster_delete *ev)
 
     assert(c != NULL);
     c->status = CLUSTER_INACTIVE; /* and still described, as ECS does */
+    c->deleted_at_ms = core->now_ms;
     remove_instances(core, c);
     core_touch(core, ROW_CLUSTER, c->arn);
 }

@@ -5,8 +5,9 @@
 static const struct row_field cluster_fields[] = {
     TEXT_FIELD(struct cluster, arn),          TEXT_FIELD(struct cluster, name),
     TEXT_FIELD(struct cluster, region),       ENUM_FIELD(struct cluster, status, cluster_status),
-    I64_FIELD(struct cluster, created_at_ms), JSON_FIELD(struct cluster, doc),
-    JSON_FIELD(struct cluster, tags),         FIELDS_END,
+    I64_FIELD(struct cluster, created_at_ms), I64_FIELD(struct cluster, deleted_at_ms),
+    JSON_FIELD(struct cluster, doc),          JSON_FIELD(struct cluster, tags),
+    FIELDS_END,
 };
 
 static const struct row_field instance_fields[] = {

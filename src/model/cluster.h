@@ -12,6 +12,7 @@ struct cluster {
     char region[REGION_SIZE];
     enum cluster_status status;
     int64_t created_at_ms;
+    int64_t deleted_at_ms; /* 0: it is not, or a naru of before deleted it */
     struct json *doc;  /* settings, configuration, capacityProviders, ... as DescribeClusters shows */
     struct json *tags; /* array of {key,value} */
     struct cluster *next;

@@ -145,6 +145,41 @@ TEST(clusters_that_went_are_forgotten_too)
     CHECK(core_cluster(st->core, "eu-west-1", STR("test-5")) != NULL);
 }
 
+static void
+tell_cluster(struct story *st, const char *name, bool comes)
+{
+    struct event ev = {.type = comes ? EVENT_CLUSTER_CREATE : EVENT_CLUSTER_DELETE};
+    char arn[ARN_SIZE];
+
+    snprintf(arn, sizeof(arn), "arn:aws:ecs:eu-west-1:000000000000:cluster/%s", name);
+    if (comes)
+        ev.cluster_create = (struct ev_cluster_create){.region = "eu-west-1", .name = name};
+    else
+        ev.cluster_delete.arn = arn;
+    story_at(st, st->now_ms - st->start_ms + 1);
+    story_tell(st, &ev, comes ? "cluster" : "delete");
+}
+
+/* Neither the one that was made first, nor the one whose name comes first. */
+TEST(of_clusters_that_went_the_longest_gone_are_forgotten)
+{
+    cleanup_story struct story *st = story_new(&plain);
+
+    tell_cluster(st, "oldest", /* comes= */ true);
+    for (int i = 0; i < GONE_KEPT; i++) {
+        char name[32];
+        snprintf(name, sizeof(name), "%c-%d", 'z' - i % 26, i);
+        tell_cluster(st, name, /* comes= */ true);
+        tell_cluster(st, name, /* comes= */ false);
+    }
+    tell_cluster(st, "oldest", /* comes= */ false);
+    story_restart(st);
+    tell_cluster(st, "one", /* comes= */ true);
+    CHECK(core_cluster(st->core, "eu-west-1", STR("z-0")) == NULL);
+    CHECK(core_cluster(st->core, "eu-west-1", STR("y-1")) != NULL);
+    CHECK(core_cluster(st->core, "eu-west-1", STR("oldest")) != NULL);
+}
+
 /* ---- families of task definitions ---- */
 
 static const char definition[] = "{\"networkMode\":\"bridge\",\"containerDefinitions\":[{\"name\":\"app\","
