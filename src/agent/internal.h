@@ -51,6 +51,7 @@ struct job {
     struct err err;
     struct docker_state state;
     bool has_state, needs_image, lacks_secret;
+    bool makes_network, has_network, lacks_network; /* of job_prepare(): ours, or a place in it */
     char digest[DIGEST_SIZE];
     char reason[REASON_SIZE];
     struct docker_info info;

@@ -178,21 +178,19 @@ check_secrets(struct job *job)
 void
 job_prepare(struct job *job, struct docker *d)
 {
-    struct runner *r = job->runner;
+    const bool is_awsvpc = container_spec_is_awsvpc(job->runner->task);
 
-    job->is_ok = check_secrets(job) && make_volumes(job, d);
-    if (job->is_ok && container_spec_is_awsvpc(r->task) &&
-        !docker_network_ensure(d, job->host.network, job->host.installation, &job->err)) {
-        set_reason(job, "ResourceInitializationError");
-        job->is_ok = false;
+    if (!check_secrets(job) || !make_volumes(job, d)) {
+        /* A text that names itself is complete: "ResourceInitializationError: secrets ..." */
+        if (job->reason[0] == '\0')
+            (void)snprintf(job->reason, sizeof(job->reason), "%.1000s", job->err.message);
+        return;
     }
-    if (job->is_ok && r->has_pause && !run_pause(job, d)) {
+    job->has_network = is_awsvpc && docker_network_ensure(d, job->host.network, job->host.installation, &job->err);
+    job->is_ok = job->has_network == is_awsvpc && (!job->runner->has_pause || run_pause(job, d));
+    job->lacks_network = is_awsvpc && !job->is_ok;
+    if (!job->is_ok)
         set_reason(job, "ResourceInitializationError");
-        job->is_ok = false;
-    }
-    /* A text that names itself is complete: "ResourceInitializationError: secrets ..." */
-    if (!job->is_ok && job->reason[0] == '\0')
-        (void)snprintf(job->reason, sizeof(job->reason), "%.1000s", job->err.message);
 }
 
 void

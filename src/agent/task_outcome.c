@@ -245,8 +245,10 @@ outcome_prepare(struct job *job)
     const bool is_network = container_spec_is_awsvpc(r->task);
 
     r->is_preparing = false;
-    if (is_network)
-        r->agent->network_state = job->is_ok ? NETWORK_READY : NETWORK_UNKNOWN;
+    if (job->has_network)
+        r->agent->network_state = NETWORK_READY;
+    else if (job->makes_network || (job->lacks_network && r->agent->network_state == NETWORK_READY))
+        r->agent->network_state = NETWORK_UNKNOWN;
     if (job->is_ok) {
         r->is_prepared = true;
         if (r->has_pause)
@@ -255,7 +257,7 @@ outcome_prepare(struct job *job)
         r->prepare_retry_at_ms = clock_monotonic_ms() + RETRY_MS;
         link_suspect(r->agent);
     } else {
-        r->is_environment = is_network && !job->lacks_secret;
+        r->is_environment = job->lacks_network; /* secrets and volumes are the definition's own */
         for (int i = 0; i < r->count; i++)
             runner_container_failed(r, runner_at(r, i), job->reason);
     }

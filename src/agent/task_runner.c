@@ -186,15 +186,15 @@ advance_prepare(struct runner *r, int64_t now)
         r->is_prepared = true;
         return;
     }
-    if (container_spec_is_awsvpc(r->task)) {
-        /* One at a time until it exists: Docker would make two networks of one name. */
-        if (r->agent->network_state == NETWORK_MAKING)
-            return;
-        if (r->agent->network_state == NETWORK_UNKNOWN)
-            r->agent->network_state = NETWORK_MAKING;
-    }
+    /* One at a time until it exists: Docker would make two networks of one name. */
+    if (container_spec_is_awsvpc(r->task) && r->agent->network_state == NETWORK_MAKING)
+        return;
+    struct job *job = job_new(r->agent, r, PAUSE_INDEX, job_prepare, outcome_prepare);
+    job->makes_network = container_spec_is_awsvpc(r->task) && r->agent->network_state == NETWORK_UNKNOWN;
+    if (job->makes_network)
+        r->agent->network_state = NETWORK_MAKING;
     r->is_preparing = true;
-    job_post(job_new(r->agent, r, PAUSE_INDEX, job_prepare, outcome_prepare), r->agent->workers);
+    job_post(job, r->agent->workers);
 }
 
 /* Looks which of the task's containers Docker has already. */

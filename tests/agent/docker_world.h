@@ -23,7 +23,7 @@ struct told {
     struct network_binding bindings[CONTAINERS_MAX][BINDINGS_MAX]; /* theirs, which have none in a copy */
     int container_count;
     char address[ADDRESS_SIZE], mac_address[32], reason[REASON_SIZE];
-    bool is_infrastructure;
+    bool is_infrastructure, is_environment;
     int64_t running_at_ms, stopped_at_ms; /* monotonic, of the first such report */
 };
 

@@ -197,6 +197,22 @@ TEST(no_container_of_a_task_starts_without_the_secrets_of_all)
     end();
 }
 
+/* This Docker makes neither volumes nor networks.  The volume is what the task asked for by its name. */
+TEST(what_cannot_be_prepared_is_the_networks_fault_only_if_the_network_failed)
+{
+    begin(true);
+    world_start(w, T1,
+                "{'networkMode':'awsvpc','volumes':[{'name':'v'}],"
+                "'containerDefinitions':[{'name':'app','image':'local:1','memory':64}]}", NULL, false);
+    world_start(w, T2, "{'networkMode':'awsvpc','containerDefinitions':[{'name':'app','image':'local:1','memory':64}]}",
+                NULL, false);
+    const struct told volume = world_wait(w, T1, TASK_STOPPED, 20), network = world_wait(w, T2, TASK_STOPPED, 20);
+    CHECK(strstr(volume.reason, "CannotCreateVolumeError") == volume.reason);
+    CHECK(strstr(network.reason, "ResourceInitializationError") == network.reason);
+    CHECK(!volume.is_environment && network.is_environment);
+    end();
+}
+
 TEST(a_pull_cut_short_is_repeated)
 {
     begin(true);
