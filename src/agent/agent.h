@@ -49,7 +49,8 @@ struct agent_task {
         char digest[DIGEST_SIZE]; /* empty: not pinned, take the tag */
     } images[CONTAINERS_MAX];
     int image_count;
-    bool only_adopt; /* see effect.h */
+    bool only_adopt, is_repeated; /* see effect.h */
+    char refusal[REASON_SIZE]; /* with only_adopt: why what is not there is not made; empty: it was there, and is gone */
 };
 static inline void
 agent_task_free(struct agent_task *t)

@@ -212,7 +212,8 @@ find_containers(struct runner *r)
             (void)text_copy(c->id, sizeof(c->id), str_of(json_get_cstr(row, "Id", "")));
             c->needs_inspect = true;
         } else if (r->task->only_adopt && i != PAUSE_INDEX) {
-            runner_container_failed(r, c, "DockerStateError: the container is gone");
+            runner_container_failed(r, c, r->task->refusal[0] != '\0' ? r->task->refusal
+                                                                      : "DockerStateError: the container is gone");
         }
     }
 }
@@ -233,7 +234,7 @@ wants_stop(const struct runner *r)
 static void
 advance_unreachable(struct runner *r, int64_t now)
 {
-    bool is_untouched = !r->task->only_adopt && r->jobs == 0;
+    bool is_untouched = !r->task->only_adopt && !r->task->is_repeated && r->jobs == 0;
 
     EACH_CONTAINER(r, i) {
         const struct runner_container *c = runner_at(r, i);

@@ -41,6 +41,7 @@ struct ef_image_prefetch {   /* that machine will probably want the image soon: 
 struct ef_task_start {       /* make it run, or report what it is: EVENT_TASK_STATE */
     char task_arn[ARN_SIZE];
     bool only_adopt;         /* it ran before: if its containers are gone it has STOPPED, never create */
+    bool is_repeated;        /* it was ordered before: what there is of it by now goes on */
 };
 struct ef_task_stop {        /* SIGTERM now (it is out of traffic), SIGKILL after each stopTimeout */
     char task_arn[ARN_SIZE];

@@ -73,12 +73,13 @@ set_owner(struct task *t, const struct task_plan *plan)
 }
 
 static void
-emit_start(struct core *core, struct task *t, bool only_adopt)
+emit_start(struct core *core, const struct task *t, bool is_repeated)
 {
     struct effect *e = core_emit(core, EFFECT_TASK_START);
 
     text_copy(e->task_start.task_arn, ARN_SIZE, str_of(t->arn));
-    e->task_start.only_adopt = only_adopt;
+    e->task_start.is_repeated = is_repeated;
+    e->task_start.only_adopt = !is_starting(t);
 }
 
 struct task *
@@ -122,7 +123,7 @@ task_create(struct core *core, const struct task_plan *plan)
         place_take(core, t, plan->instance);
     }
     t->ask_at_ms = core->now_ms + ASK_PENDING_MS;
-    emit_start(core, t, /* only_adopt= */ false);
+    emit_start(core, t, /* is_repeated= */ false);
     core_touch_meta(core);
     core_touch_task(core, t);
     core_queue(core, t->service);
@@ -409,7 +410,7 @@ advance_starting(struct core *core, struct task *t)
         task_stop(core, t, STOP_TaskFailedToStart, "Task failed to start");
     } else if (core->now_ms >= t->ask_at_ms) {
         t->ask_at_ms = core->now_ms + ASK_PENDING_MS;
-        emit_start(core, t, /* only_adopt= */ false);
+        emit_start(core, t, /* is_repeated= */ true);
     }
 }
 
@@ -424,7 +425,7 @@ advance_running(struct core *core, struct task *t)
     if (t->service != NULL)
         judge_health(core, t);
     if (core->now_ms >= t->ask_at_ms) {
-        emit_start(core, t, /* only_adopt= */ true);
+        emit_start(core, t, /* is_repeated= */ true);
         targets_ask_again(core, t);
         t->ask_at_ms = core->now_ms + (progress == TARGETS_DECIDED && !t->is_unheard ? ASK_RUNNING_MS
                                                                                      : ASK_INITIAL_MS);
@@ -539,9 +540,9 @@ task_resume(struct core *core, struct task *t)
         break;
     case TASK_RUNNING:
         targets_ask_again(core, t);
-        emit_start(core, t, /* only_adopt= */ true);
+        emit_start(core, t, /* is_repeated= */ true);
         break;
     default:
-        emit_start(core, t, /* only_adopt= */ false);
+        emit_start(core, t, /* is_repeated= */ true);
     }
 }

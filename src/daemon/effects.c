@@ -49,6 +49,7 @@ agent_task_of(const struct core *core, const struct ef_task_start *start)
     t->overrides = json_ref(task->overrides);
     t->gpus = json_ref(task->gpus);
     t->only_adopt = start->only_adopt;
+    t->is_repeated = start->is_repeated;
     log_mode = core_account_default(core, task->region, "defaultLogDriverMode");
     if (log_mode != NULL)
         text_copy(t->log_mode, sizeof(t->log_mode), str_of(log_mode));

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <semaphore.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include "base/clock.h"
 #include "base/log.h"
 #include "daemon/effects.h"
@@ -263,6 +264,12 @@ perform_start(struct engine *e, const struct ef_task_start *effect)
         return;
     }
     cleanup_free char *reason = text_format("CannotPullContainerError: %s", err.message);
+    if (task->is_repeated) { /* its containers may exist, and the image was good when they were made */
+        task->only_adopt = true;
+        (void)snprintf(task->refusal, sizeof(task->refusal), "%.1000s", reason);
+        agent_start_task(e->agent, task);
+        return;
+    }
     const struct event event = {.type = EVENT_TASK_STATE,
                                 .task_state = {.task_id = task->id, .status = TASK_STOPPED, .reason = reason}};
     engine_report(e, &event);

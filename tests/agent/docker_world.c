@@ -232,8 +232,8 @@ parse(const char *text)
     return j;
 }
 
-void
-world_start(struct world *w, const char *id, const char *definition, const char *overrides, bool only_adopt)
+static struct agent_task *
+make_task(const struct world *w, const char *id, const char *definition)
 {
     struct agent_task *t = mem_new(sizeof(*t));
 
@@ -245,8 +245,27 @@ world_start(struct world *w, const char *id, const char *definition, const char 
     (void)snprintf(t->family, sizeof(t->family), "web-%s", w->installation);
     t->revision = 3;
     t->definition = parse(definition);
+    return t;
+}
+
+void
+world_start(struct world *w, const char *id, const char *definition, const char *overrides, bool only_adopt)
+{
+    struct agent_task *t = make_task(w, id, definition);
+
     t->overrides = overrides != NULL ? parse(overrides) : NULL;
     t->only_adopt = only_adopt;
+    agent_start_task(w->agent, t);
+}
+
+void
+world_start_again(struct world *w, const char *id, const char *definition, const char *refusal)
+{
+    struct agent_task *t = make_task(w, id, definition);
+
+    t->is_repeated = true;
+    t->only_adopt = refusal != NULL;
+    (void)text_copy(t->refusal, sizeof(t->refusal), str_of(refusal));
     agent_start_task(w->agent, t);
 }
 

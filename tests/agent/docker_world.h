@@ -51,6 +51,8 @@ void world_start_agent(struct world *w);
 void world_stop_agent(struct world *w);
 /* Starts a task from its JSON ("'" stands for '"'); `id` has 32 hex digits. */
 void world_start(struct world *w, const char *id, const char *definition, const char *overrides, bool only_adopt);
+/* One that was ordered before. `refusal`, or NULL: why no container of it may be made any more. */
+void world_start_again(struct world *w, const char *id, const char *definition, const char *refusal);
 struct told *world_task(struct world *w, const char *id);
 /* Waits until the task has this status and gives a copy; fails the test after `seconds`. */
 struct told world_wait(struct world *w, const char *id, enum task_status status, int seconds);

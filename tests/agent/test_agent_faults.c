@@ -334,6 +334,46 @@ TEST(what_is_adopted_but_gone_has_stopped)
     end();
 }
 
+#define REFUSAL "CannotPullContainerError: the image 'local:1' is archived"
+
+/* Its image was archived after its container was made, and before anybody heard that it runs. */
+TEST(what_may_not_be_made_any_more_goes_on_if_it_is_there)
+{
+    begin(true);
+    world_start(w, T1, PLAIN, NULL, false);
+    (void)world_wait(w, T1, TASK_RUNNING, 10);
+    world_start_again(w, T1, PLAIN, REFUSAL);
+    world_stop_agent(w);
+    world_start_agent(w);
+    world_start_again(w, T1, PLAIN, REFUSAL);
+    world_start_again(w, T2, PLAIN, REFUSAL);
+    const struct told none = world_wait(w, T2, TASK_STOPPED, 10);
+    CHECK_TEXT(none.reason, REFUSAL);
+    (void)world_wait(w, T1, TASK_RUNNING, 10);
+    agent_stop_task(w->agent, T1);
+    const struct told t = world_wait(w, T1, TASK_STOPPED, 10);
+    CHECK_EQ(t.containers[0].exit_code, 143); /* it was signalled */
+    CHECK_EQ(fake_docker_count(fake, "/containers/create"), 1);
+    end();
+}
+
+/* Of the one that was ordered before, an earlier agent may have made containers. */
+TEST(only_a_start_of_which_nothing_can_exist_fails_for_want_of_docker)
+{
+    begin(false);
+    world_stop_agent(w);
+    w->config.unreachable_ms = 300;
+    world_start_agent(w);
+    world_start_again(w, T1, PLAIN, NULL);
+    world_start(w, T2, PLAIN, NULL, false);
+    const struct told t = world_wait(w, T2, TASK_STOPPED, 10);
+    CHECK(t.is_infrastructure);
+    CHECK_EQ(world_task(w, T1)->status, TASK_PENDING);
+    fake_docker_listen(fake);
+    (void)world_wait(w, T1, TASK_RUNNING, 10);
+    end();
+}
+
 static void
 wait_for_calls(const char *part, int count)
 {

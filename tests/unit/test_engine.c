@@ -16,6 +16,7 @@
 
 static atomic_int views, starts, stops, begins, known, calls, cancels;
 static char called[256];
+static char refusal[REASON_SIZE]; /* of the last start that only adopts */
 
 void
 agent_begin(struct agent *agent, const char *const *task_ids, int count)
@@ -27,6 +28,8 @@ agent_begin(struct agent *agent, const char *const *task_ids, int count)
 void
 agent_start_task(struct agent *agent, struct agent_task *task)
 {
+    if (task->only_adopt)
+        text_copy_all(refusal, sizeof(refusal), task->refusal);
     atomic_fetch_add(&starts, 1);
     agent_task_free(task);
 }
@@ -660,6 +663,29 @@ TEST(an_archived_image_starts_no_task_by_its_digest_either)
     CHECK(strstr(d.reason, "CannotPullContainerError: the image '") == d.reason);
     CHECK(strstr(d.reason, "is archived: restore it") != NULL);
     CHECK_EQ(atomic_load(&starts), 1);
+    end_world(&w);
+}
+
+/* Its containers were made while the image was good: they may run by now, and only the agent knows. */
+TEST(a_start_that_is_ordered_again_is_not_refused_for_what_has_happened_to_the_image)
+{
+    struct world w = new_world();
+    struct by_digest d = {.engine = w.engine};
+    const struct registry_put put = {.manifest = STR("{}"), .media_type = STR("application/vnd.test+json"), .tag = "v1"};
+    struct err err = {0};
+
+    CHECK(registry_repository_create(w.registry, "eu-west-1", "my-app", NULL, &err));
+    CHECK(registry_manifest_put(w.registry, "eu-west-1", "my-app", &put, d.digest, &err));
+    CHECK(engine_run(w.engine, run_by_digest, &d));
+    CHECK(registry_image_archive(w.registry, "eu-west-1", "my-app", d.digest, clock_wall_ms(), &err));
+    close_world(&w);
+    CHECK_EQ(atomic_load(&starts), 1);
+    open_world(&w); /* which orders again what is not RUNNING yet */
+    for (int i = 0; i < 3; i++)
+        CHECK(engine_run(w.engine, read_stopped_task, &d));
+    CHECK_EQ(atomic_load(&starts), 2);
+    CHECK_EQ(d.status, TASK_PROVISIONING); /* none has stopped */
+    CHECK(strstr(refusal, "CannotPullContainerError: the image '") == refusal);
     end_world(&w);
 }
 
