@@ -66,6 +66,7 @@ book_return(struct world *w)
         c->told_running_ms = b->containers[i].told_running_ms;
         c->asked_stop_ms = b->containers[i].asked_stop_ms;
         c->told_health = b->containers[i].told_health;
+        c->was_steady = b->containers[i].was_steady;
         c->version = b->containers[i].version;
     }
     for (int i = 0; i < b->target_count; i++) {

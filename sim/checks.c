@@ -118,6 +118,8 @@ told_host(struct world *w, const struct ev_instance_report *ev)
             continue;
         if (ev->is_connected && (!h->told_connected || h->told_epoch != w->epoch + 1))
             world_judge(w, waits_have_ended(w->core, naru_now(w), &complaint), &complaint);
+        if (ev->is_connected && !h->told_connected)
+            nobody_watched(w, i);
         h->told_connected = ev->is_connected;
         h->told_gpus = gpu_bits(json_get(ev->doc, "gpus"), i);
         h->told_epoch = w->epoch + 1; /* 0: never */
@@ -127,6 +129,15 @@ told_host(struct world *w, const struct ev_instance_report *ev)
             text_copy(h->instance, sizeof(h->instance), str_of(c->id));
             text_copy(h->instance_arn, sizeof(h->instance_arn), str_of(c->arn));
         }
+    }
+}
+
+static void
+note_steady(struct world *w)
+{
+    for (int i = 0; i < w->container_count; i++) {
+        struct sim_container *c = &w->containers[i];
+        c->was_steady |= c->service >= 0 && w->services[c->service].kind == NO_LB && is_told_healthy(w, i);
     }
 }
 
@@ -145,6 +156,9 @@ told(struct world *w, const struct event *ev)
         break;
     case EVENT_TARGET_HEALTH:
         told_target(w, &ev->target_health);
+        break;
+    case EVENT_STOOD_STILL:
+        nobody_watched(w, /* host= */ -1);
         break;
     case EVENT_INSTANCE_REPORT:
         told_host(w, &ev->instance_report);
@@ -215,6 +229,7 @@ told(struct world *w, const struct event *ev)
     default:
         break;
     }
+    note_steady(w);
 }
 
 bool
@@ -233,6 +248,28 @@ target_of(const struct world *w, int container)
     return -1;
 }
 
+/* Has it an agent that could tell of its end?  What has no place may be anywhere. */
+static bool
+is_in_reach(const struct world *w, const struct sim_container *c)
+{
+    bool is_any = false;
+
+    for (int i = 0; i < w->host_count; i++)
+        is_any |= w->hosts[i].told_connected;
+    return c->is_placed ? w->hosts[c->host].told_connected : is_any;
+}
+
+void
+nobody_watched(struct world *w, int host)
+{
+    for (int i = 0; i < w->container_count; i++) {
+        struct sim_container *c = &w->containers[i];
+        if (c->service >= 0 && !c->was_steady &&
+            (host < 0 || (c->is_placed ? c->host == host : !is_in_reach(w, c))))
+            c->is_unheard = true;
+    }
+}
+
 bool
 is_told_healthy(const struct world *w, int container)
 {
@@ -244,8 +281,9 @@ is_told_healthy(const struct world *w, int container)
         return false;
     if (kind == CHECKED_NO_LB)
         return c->told_health == HEALTH_HEALTHY;
-    if (kind == NO_LB) /* time that naru did not see proves nothing */
-        return !c->is_unheard && naru_now(w) >= c->told_running_ms + 40000;
+    if (kind == NO_LB) /* time that nobody saw proves nothing */
+        return c->was_steady ||
+               (!c->is_unheard && is_in_reach(w, c) && naru_now(w) >= c->told_running_ms + 40000);
     t = target_of(w, container);
     return t >= 0 && !w->targets[t].is_draining && w->targets[t].told == TARGET_healthy;
 }

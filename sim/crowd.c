@@ -124,8 +124,8 @@ commits_begin_to_fail(struct crowd *w)
     happen(w, w->now_ms + between(w, 1, 8) * 1000, STORE_BACK, 0)->generation = w->epoch;
 }
 
-bool
-crowd_step(struct crowd *w, const struct event *event)
+static bool
+step(struct crowd *w, const struct event *event)
 {
     const int dies = w->dies_next;
     int first;
@@ -159,6 +159,16 @@ crowd_step(struct crowd *w, const struct event *event)
     else if (w->steps % RECKON_STEPS == 0)
         crowd_reckon(w);
     return true;
+}
+
+bool
+crowd_step(struct crowd *w, const struct event *event)
+{
+    struct event still;
+
+    if (fate_stood_still(w->core, crowd_naru_now(w), &still) && (!step(w, &still) || w->core == NULL))
+        return false;
+    return step(w, event);
 }
 
 /* As the engine tries again: all that gathered is committed, then performed; nothing is stopped by orders

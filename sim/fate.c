@@ -87,6 +87,15 @@ fate_done(struct fate *f)
 
 /* ---- reports ---- */
 
+#define STOOD_STILL_MS 2000 /* as the engine's */
+
+bool
+fate_stood_still(const struct core *core, int64_t naru_now_ms, struct event *out)
+{
+    *out = (struct event){.type = EVENT_STOOD_STILL, .stood_still = {naru_now_ms - core_deadline_ms(core)}};
+    return out->stood_still.late_ms > STOOD_STILL_MS;
+}
+
 struct report *
 report_new(uint32_t epoch, enum event_type type)
 {

@@ -55,6 +55,9 @@ struct happening fate_take(struct fate *f); /* the next one; there has to be one
 bool fate_put_off(struct fate *f, const struct happening *h, int64_t until_ms);
 void fate_done(struct fate *f);
 
+/* Is the core stepped so late that it has to be told first, as the engine does?  Then by this event. */
+bool fate_stood_still(const struct core *core, int64_t naru_now_ms, struct event *out);
+
 struct report *report_new(uint32_t epoch, enum event_type type);
 void report_free(struct report *r); /* or NULL */
 /* Of a task with one container; exit_code is told once it has exited.  Port 0, address "": none. */

@@ -285,12 +285,11 @@ static void
 naru_dies(struct world *w)
 {
     world_trace(w, "naru dies");
-    for (int i = 0; i < w->container_count; i++)
-        w->containers[i].is_unheard |= w->containers[i].service >= 0 && !is_told_healthy(w, i);
     core_free(w->core);
     w->core = NULL;
     if (w->store_is_away)
         book_return(w);
+    nobody_watched(w, /* host= */ -1);
     w->store_is_away = false;
     w->epoch++;
     happen(w, w->now_ms + between(w, 50, chance(w, 2000) ? 120000 : 3000), NARU_BACK, 0);
@@ -379,8 +378,8 @@ store_returns(struct world *w, uint32_t epoch)
         check_after_step(w);
 }
 
-bool
-world_step(struct world *w, const struct event *event)
+static bool
+step(struct world *w, const struct event *event)
 {
     const int crash = strikes(w, naru_crash) ? (int)between(w, 1, 3) : 0;
     int first;
@@ -418,6 +417,16 @@ world_step(struct world *w, const struct event *event)
         naru_dies(w);
     }
     return true;
+}
+
+bool
+world_step(struct world *w, const struct event *event)
+{
+    struct event still;
+
+    if (fate_stood_still(w->core, naru_now(w), &still) && (!step(w, &still) || w->core == NULL))
+        return false;
+    return step(w, event);
 }
 
 /* ---- faults ---- */

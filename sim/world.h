@@ -90,7 +90,8 @@ struct sim_container {
     /* the book: what the core was told (and has committed), what it decided */
     bool told_stopped, asked_stop, by_user, exited_early; /* early: within a probation, and badly */
     int64_t told_running_ms, asked_stop_ms;
-    bool is_unheard; /* not known to be healthy when naru died, nor spoken of since then */
+    bool is_unheard; /* not known to be healthy when nobody watched, nor spoken of since then */
+    bool was_steady; /* RUNNING for so long that it is healthy without a check */
     int64_t protected_until_ms;
     enum health_status told_health;
     int version;
@@ -253,6 +254,7 @@ void check_after_step(struct world *w);
 void check_signal(struct world *w, int container); /* a SIGTERM arrives */
 void check_effects_from(struct world *w, int first);
 void told(struct world *w, const struct event *ev); /* the step of `ev` is committed */
+void nobody_watched(struct world *w, int host); /* what is there; -1: anywhere */
 
 /* ... and for the judges of other files */
 bool is_wanted(const struct sim_container *c);

@@ -58,7 +58,7 @@ def page():
               "step, its time, the counts and the end (`naru plan`, `naru simulate`). Its members give the times to reckon with (else what the",
               "service's own tasks took lately) and a fault that befalls the new tasks.", "",
               "ECS `DescribeServices` knows the include **WAIT**: while tasks are missing and none is on its way, a service has a member `wait` with",
-              "`cause` (FAILED, START_FAILURES, CRASHES, RUNTIME, IMAGE, PLACEMENT), `missingCount`, `reason`, `nextTryAt`,",
+              "`cause` (FAILED, START_FAILURES, CRASHES, RUNTIME, AGENT, IMAGE, PLACEMENT), `missingCount`, `reason`, `nextTryAt`,",
               "`endsWithContainerInstance`.", "",
               "Tags of a service, which every client can send, are options where ECS has none. A key that begins with `naru:` and is not one of",
               "these, and a value that is none, are an `InvalidParameterException`. On other resources such tags are tags like any other, and task",

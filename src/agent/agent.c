@@ -193,6 +193,8 @@ do_start(void *arg)
     struct runner *r = agent_find(o->agent, o->task->id);
 
     if (r != NULL) { /* told twice: say what is */
+        if (o->task->only_adopt)
+            runner_look(r);
         agent_task_free(o->task);
         r->is_dirty = true;
         runner_advance(r);

@@ -101,6 +101,7 @@ struct runner {
     bool has_run;           /* RUNNING was reached once */
     bool is_over;           /* STOPPED was reached */
     bool is_dirty;          /* to be reported */
+    bool looks_first;       /* but not before each container was looked at */
     bool is_forgotten;
     bool is_infrastructure, is_environment; /* as of ev_task_state */
     atomic_bool cancels_pulls;
@@ -203,6 +204,7 @@ void runner_free(struct runner *r);
 void runner_advance(struct runner *r);
 void runner_event(struct runner *r, const struct docker_event *event);
 void runner_lost(struct runner *r); /* the link broke: what we know may be old */
+void runner_look(struct runner *r); /* likewise, an event may be on its way: what is said next was looked at */
 void runner_job_done(struct runner *r);
 struct runner_container *runner_at(struct runner *r, int index);
 

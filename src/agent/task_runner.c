@@ -318,6 +318,20 @@ advance_linked(struct runner *r, int64_t now)
     }
 }
 
+/* Is what it knows still being looked at?  An end of something is said at once. */
+static bool
+is_looking(struct runner *r)
+{
+    bool is_looking = false;
+
+    EACH_CONTAINER(r, i) {
+        const struct runner_container *c = runner_at(r, i);
+        is_looking = is_looking || (!c->is_stopped && c->id[0] != '\0' && (c->needs_inspect || c->recheck || c->is_busy));
+    }
+    r->looks_first = r->looks_first && is_looking && !wants_stop(r);
+    return r->looks_first;
+}
+
 void
 runner_advance(struct runner *r)
 {
@@ -330,7 +344,7 @@ runner_advance(struct runner *r)
     else
         advance_unreachable(r, now);
     set_timer(r, now);
-    if (r->is_dirty)
+    if (r->is_dirty && !is_looking(r))
         runner_report(r);
 }
 
@@ -366,16 +380,26 @@ runner_event(struct runner *r, const struct docker_event *event)
 }
 
 void
-runner_lost(struct runner *r)
+runner_look(struct runner *r)
 {
-    r->is_found = false;
+    r->looks_first = true;
     EACH_CONTAINER(r, i) {
         struct runner_container *c = runner_at(r, i);
 
-        if (!c->is_stopped && c->id[0] != '\0')
-            c->needs_inspect = true;
-        c->was_running_when_lost = c->is_running;
+        if (c->is_stopped || c->id[0] == '\0')
+            continue;
+        c->recheck = c->recheck || c->is_busy;
+        c->needs_inspect = c->needs_inspect || !c->is_busy;
     }
+}
+
+void
+runner_lost(struct runner *r)
+{
+    r->is_found = false;
+    runner_look(r);
+    EACH_CONTAINER(r, i)
+        runner_at(r, i)->was_running_when_lost = runner_at(r, i)->is_running;
 }
 
 /* ---- life ---- */

@@ -12,6 +12,7 @@ static const struct {
     {"START_FAILURES", "the last ones did not start"},
     {"CRASHES", "they exit soon after their start"},
     {"RUNTIME", "the container runtime lost the last ones"},
+    {"AGENT", "the container agent has not reported yet what became of the others"},
     {"IMAGE", "the registry is asked for the digest of the image"},
     {"PLACEMENT", "no container instance takes one; they start as soon as one does"},
 };

@@ -9,6 +9,7 @@
 #include "core/certificates.h"
 #include "core/definitions.h"
 #include "core/deployment.h"
+#include "core/hearing.h"
 #include "core/hooks.h"
 #include "core/index.h"
 #include "core/parts.h"
@@ -127,6 +128,10 @@ handle(struct core *core, const struct event *ev)
     case EVENT_ORDERS_LATE:
         targets_drain_anew(core);
         progress_anew(core);
+        break;
+    case EVENT_STOOD_STILL:
+        hooks_stood_still(core, ev->stood_still.late_ms);
+        hearing_stood_still(core, ev->stood_still.late_ms);
         break;
 #define CASE(NAME, member, function) \
     case EVENT_##NAME:               \

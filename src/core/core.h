@@ -58,7 +58,8 @@ void core_free(struct core *core);
  * `now_ms` never goes back (the caller clamps). */
 void core_step(struct core *core, const struct event *event, int64_t now_ms, struct effects *out);
 
-/* When EVENT_CLOCK is next due (a deadline, a back-off, a grace period), or INT64_MAX. */
+/* When EVENT_CLOCK is next due (a deadline, a back-off, a grace period), or INT64_MAX. Whoever comes seconds later than
+ * that tells it first by EVENT_STOOD_STILL. */
 int64_t core_deadline_ms(const struct core *core);
 
 /* Store rows.  core_row() gives the row's document, or NULL if the object is gone (delete it).

@@ -384,7 +384,7 @@ static int64_t
 next_deadline_ms(const struct core *core, const struct service *s)
 {
     const struct deployment *p = service_primary(s);
-    int64_t due = s->is_awaiting_word ? hearing_deadline_ms(core) : INT64_MAX;
+    int64_t due = s->is_awaiting_word ? hearing_deadline_ms(core, s) : INT64_MAX;
 
     for (const struct task *t = s->live; t != NULL; t = t->next_live) {
         due = earlier(due, task_deadline_ms(core, t));
@@ -419,6 +419,7 @@ deployment_advance(struct core *core, struct service *s, struct effects *out)
     }
     s->is_awaiting_word = s->status == SERVICE_ACTIVE && hearing_awaits(core, s);
     if (s->is_awaiting_word) {
+        hearing_complain(core, s);
         (void)rollout_judge(core, s); /* what was told already counts at once */
         if (s->is_external)
             task_sets_note_steadiness(core, s);

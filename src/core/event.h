@@ -275,6 +275,12 @@ struct ev_alarm_state {
     bool is_alarm; /* ALARM; else OK or INSUFFICIENT_DATA, which are no failure */
 };
 
+/* naru itself did not run for a while: the present step comes so much later than core_deadline_ms().  What its hands
+ * have to report of that time is on its way at best. */
+struct ev_stood_still {
+    int64_t late_ms;
+};
+
 #define EVENTS(X)                                                                                  \
     X(ACCOUNT_SETTING_PUT, account_setting_put)                                                    \
     X(CLUSTER_CREATE, cluster_create) X(CLUSTER_DELETE, cluster_delete)                            \
@@ -303,7 +309,7 @@ struct ev_alarm_state {
     X(IMAGE_RESOLVED, image_resolved) X(IMAGE_PUSHED, image_pushed) X(TASK_STATE, task_state)      \
     X(TARGET_HEALTH, target_health) X(TARGET_DRAINED, target_drained)                              \
     X(LISTENER_IN_FORCE, listener_in_force) X(HOOK_ANSWERED, hook_answered)                        \
-    X(ALARM_STATE, alarm_state)
+    X(ALARM_STATE, alarm_state) X(STOOD_STILL, stood_still)
 
 enum event_type {
     EVENT_CLOCK, /* only time passed */

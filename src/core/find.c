@@ -229,6 +229,19 @@ core_has_room_for_deployment(const struct service *s)
     return busy < BUSY_DEPLOYMENTS_MAX;
 }
 
+/* Else it may have ended, and nobody could say so. */
+static bool
+is_in_reach(const struct core *core, const struct task *t)
+{
+    if (t->instance != NULL)
+        return t->instance->is_connected;
+    for (const struct host *h = core->index->hosts; h != NULL; h = h->next) {
+        if (h->is_connected)
+            return true;
+    }
+    return core->index->hosts == NULL;
+}
+
 bool
 core_task_is_healthy(const struct core *core, const struct task *t)
 {
@@ -242,7 +255,9 @@ core_task_is_healthy(const struct core *core, const struct task *t)
         return false;
     if (t->target_count > 0)
         return targets_are_healthy(core, t);
-    return has_check || core->now_ms >= t->started_at_ms + core->options.steady_after_ms;
+    if (has_check || t->healthy_at_ms != 0)
+        return true;
+    return core->now_ms >= t->started_at_ms + core->options.steady_after_ms && is_in_reach(core, t);
 }
 
 struct task_counts

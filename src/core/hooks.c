@@ -300,6 +300,44 @@ look_after_task(struct core *core, struct service *s, struct hook_run *run)
         judge_task(core, s, run, t);
 }
 
+/* A task goes on without us.  Who has to be called, or to call, could not answer. */
+static bool
+needs_us(const struct course *c, const struct hook_run *run)
+{
+    return is_waiting(run) && config_of(c, run)->kind != HOOK_KIND_TASK;
+}
+
+void
+hooks_resume(struct core *core, struct service *s)
+{
+    struct course *c = &s->course;
+
+    for (int i = 0; i < c->hook_count; i++) {
+        if (!needs_us(c, &c->hooks[i]))
+            continue;
+        c->hooks[i].expires_at_ms = core->now_ms + config_of(c, &c->hooks[i])->timeout_min * MINUTE_MS;
+        core_touch_service(core, s);
+    }
+}
+
+void
+hooks_stood_still(struct core *core, int64_t late_ms)
+{
+    const int64_t least_ms = core->now_ms + REPORTS_TAKE_MS;
+
+    for (struct service *s = core->services; s != NULL; s = s->next) {
+        struct course *c = &s->course;
+
+        for (int i = 0; i < c->hook_count; i++) {
+            const int64_t later_ms = c->hooks[i].expires_at_ms + late_ms;
+            if (!needs_us(c, &c->hooks[i]))
+                continue;
+            c->hooks[i].expires_at_ms = later_ms > least_ms ? later_ms : least_ms;
+            core_touch_service(core, s);
+        }
+    }
+}
+
 void
 hooks_task_changed(struct core *core, const struct task *t)
 {

@@ -28,6 +28,11 @@ void hooks_drop(struct core *core, struct service *s);
 int64_t hooks_deadline_ms(const struct service *s);
 enum lifecycle_stage hooks_stage(const struct course *c);
 
+/* naru was away: the time of who could not answer meanwhile begins anew. */
+void hooks_resume(struct core *core, struct service *s);
+/* naru stood still for so long: that does not count either. */
+void hooks_stood_still(struct core *core, int64_t late_ms);
+
 void hooks_continued(struct core *core, const struct ev_service_deployment_continue *ev);
 void hooks_answered(struct core *core, const struct ev_hook_answered *ev);
 void hooks_task_changed(struct core *core, const struct task *t); /* one that was started for a hook */

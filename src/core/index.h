@@ -25,7 +25,7 @@ struct host {
     char name[64];
     bool is_connected;
     bool is_heard; /* since naru's start: before, the rows say what was */
-    int64_t up_since_ms; /* while it is heard and connected */
+    int64_t down_since_ms; /* while it is heard and not connected */
     int cpu_total, memory_total_mib; /* 0: unknown, then nothing is refused for it */
     int cpu_used, memory_used_mib;
     int cpu_found, memory_found_mib; /* by core_check() */
@@ -120,6 +120,8 @@ void target_key(char out[static ARN_SIZE + ADDRESS_SIZE + 16], const char *group
 
 /* core_check() for the rows that `out` names from `first` on: what a step can afford. */
 void core_check_touched(const struct core *core, const struct effects *out, int first);
+
+#define REPORTS_TAKE_MS 5000 /* those that are on their way when naru goes on after it stood still */
 
 static inline int64_t
 earlier(int64_t a, int64_t b)

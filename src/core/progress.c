@@ -7,7 +7,6 @@
 /* Woken so much after it had asked for, naru itself stood still; reports of progress may be on
  * their way, and get a moment more. */
 #define LATE_MS 1000
-#define REPORTS_TAKE_MS 5000
 
 static struct service_deployment *
 watched(const struct service *s, const struct deployment *p)

@@ -4,6 +4,7 @@
 #include <assert.h>
 #include "core/definitions.h"
 #include "core/hearing.h"
+#include "core/hooks.h"
 #include "core/placement.h"
 #include "core/requests.h"
 #include "core/targets.h"
@@ -215,6 +216,7 @@ core_resume(struct core *core, int64_t now_ms, struct effects *out)
     resume_tasks(core);
     for (struct service *s = core->services; s != NULL; s = s->next) {
         ask_for_digests(core, s);
+        hooks_resume(core, s);
         core_queue(core, s);
     }
     core_queue(core, /* service= */ NULL);

@@ -440,11 +440,14 @@ can_serve(const struct service *s, const struct deployment *d, const struct scen
 
 /* ---- failing ---- */
 
-/* A bake time, which may be as long, comes on top; hooks have times of their own. */
+/* A bake time, which may be as long, comes on top; hooks have times of their own.  What naru was away for does
+ * not count: nobody worked. */
 static int64_t
-work_end_ms(const struct course *c)
+work_end_ms(const struct core *core, const struct course *c)
 {
-    return (c->wait_until_ms > c->stage_at_ms ? c->wait_until_ms : c->stage_at_ms) + STAGE_MAX_MS;
+    const int64_t from_ms = c->wait_until_ms > c->stage_at_ms ? c->wait_until_ms : c->stage_at_ms;
+
+    return (from_ms > core->index->resumed_at_ms ? from_ms : core->index->resumed_at_ms) + STAGE_MAX_MS;
 }
 
 /* Protection ends by itself; until then nobody is to blame for waiting, and whoever was held up has
@@ -478,7 +481,7 @@ fail_if_late(struct core *core, struct service *s)
         rollout_fail(core, s, "it lasted longer than 30 days");
         return true;
     }
-    if (c->has_hooks || core->now_ms < work_end_ms(c) || waits_for_protected_tasks(core, s))
+    if (c->has_hooks || core->now_ms < work_end_ms(core, c) || waits_for_protected_tasks(core, s))
         return false;
     snprintf(because, sizeof(because), "stage %s lasted longer than 24 hours",
              lifecycle_stage_name(c->stage));
@@ -817,7 +820,7 @@ strategy_deadline_ms(const struct core *core, const struct service *s)
     if (!c->is_returning && c->stage != STAGE_CLEAN_UP)
         due = earlier(due, c->began_at_ms + COURSE_MAX_MS);
     if (!c->has_hooks)
-        due = earlier(due, work_end_ms(c));
+        due = earlier(due, work_end_ms(core, c));
     if (c->wait_until_ms > core->now_ms)
         due = earlier(due, c->wait_until_ms);
     if (c->ask_at_ms > core->now_ms)

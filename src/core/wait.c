@@ -53,6 +53,8 @@ find_cause(const struct core *core, const struct service *s, const struct deploy
         snprintf(w->reason, sizeof(w->reason), "%s", p->rollout_reason);
         return WAIT_FAILED;
     }
+    if (s->is_awaiting_word)
+        return WAIT_AGENT;
     if (!backoff_is_over(core, s, p)) {
         const int64_t after_ms = s->launches.after_ms;
         const bool is_runtime = s->infrastructure_after_ms > after_ms;

@@ -11,6 +11,7 @@
     X(START_FAILURES) /* the launch back-off: tasks did not get RUNNING */                         \
     X(CRASHES)        /* tasks run, and exit at once */                                            \
     X(RUNTIME)        /* the container runtime lost tasks */                                       \
+    X(AGENT)          /* the container agent has not reported yet what became of its tasks */      \
     X(IMAGE)          /* the digests of its images are asked for */                                \
     X(PLACEMENT)      /* no container instance takes a task */
 enum wait_cause {

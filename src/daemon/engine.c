@@ -16,6 +16,7 @@
 #define COMMIT_RETRY_MS 1000
 #define DEADLINE_MAX_MS 60000
 #define READ_PATIENCE_MS 10000
+#define STOOD_STILL_MS 2000 /* a step that comes so late: we were stopped, or starved */
 
 /* A caller that waits on its own stack for the commit of what it did. */
 struct caller {
@@ -409,7 +410,12 @@ engine_step(struct engine *e, const struct event *event)
     assert(loop_is_mine(e->loop)); /* who only reads has no commit behind it */
     if (event->type != EVENT_CLOCK)
         log_debug("core.event", "event=%s", event_name(event->type));
-    core_step(e->core, event, engine_now_ms(e), &e->fresh);
+    const int64_t now_ms = engine_now_ms(e), late_ms = now_ms - core_deadline_ms(e->core);
+    if (late_ms > STOOD_STILL_MS) {
+        log_info("engine.stood_still", "late_ms=%lld", (long long)late_ms);
+        core_step(e->core, &(struct event){.type = EVENT_STOOD_STILL, .stood_still = {late_ms}}, now_ms, &e->fresh);
+    }
+    core_step(e->core, event, now_ms, &e->fresh);
 }
 
 static void

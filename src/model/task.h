@@ -101,8 +101,9 @@ struct task {
     int64_t ask_at_ms;                   /* when the hands are asked again what became of it */
     bool is_healthy_now;                 /* as task_advance() last saw it; false once not wanted */
     bool is_settled;                     /* STOPPED and out of every target group */
-    bool is_unheard;                     /* read from a row, and its agent did not speak of it yet: hearing.h */
-    int64_t grace_from_ms;               /* its grace period begins anew then, after a restart; 0: it does not */
+    bool is_unheard;                     /* nobody watched, and its agent did not speak of it yet: hearing.h */
+    int64_t unheard_since_ms;            /* without the time in which its agent could not speak */
+    int64_t grace_from_ms;               /* its grace period begins anew then, after nobody watched; 0: it does not */
     bool is_dirty;                       /* will be persisted at the end of this step */
 };
 

@@ -334,6 +334,20 @@ TEST(what_is_adopted_but_gone_has_stopped)
     end();
 }
 
+/* The event is still on its way, or was lost: naru asks when it stood still itself, for instance. */
+TEST(whoever_is_asked_what_became_of_a_task_looks_first)
+{
+    begin(true);
+    world_start(w, T1, PLAIN, NULL, false);
+    const int reports = world_wait(w, T1, TASK_RUNNING, 10).reports;
+    fake_docker_exit(fake, "app", 7, /* tells= */ false);
+    world_start(w, T1, PLAIN, NULL, /* only_adopt= */ true);
+    const struct told t = world_wait(w, T1, TASK_STOPPED, 10);
+    CHECK_EQ(t.containers[0].exit_code, 7);
+    CHECK_EQ(t.reports, reports + 1); /* nothing was said of it that was not so */
+    end();
+}
+
 #define REFUSAL "CannotPullContainerError: the image 'local:1' is archived"
 
 /* Its image was archived after its container was made, and before anybody heard that it runs. */

@@ -703,6 +703,25 @@ tell_as_it_was(struct story *st, const struct task *t)
 }
 
 static void
+tell_all_as_they_were(struct story *st)
+{
+    for (int i = 0; i < st->task_count; i++) {
+        const struct task *t = story_task(st, i + 1);
+        if (t != NULL && t->is_unheard)
+            tell_as_it_was(st, t);
+    }
+}
+
+void
+story_heard(struct story *st)
+{
+    effects_clear(&st->effects);
+    tell_all_as_they_were(st);
+    commit(st);
+    write_line(st, "heard");
+}
+
+static void
 restart(struct story *st, bool hears_all)
 {
     const struct core_options options = st->core->options;
@@ -721,11 +740,8 @@ restart(struct story *st, bool hears_all)
         st->now_ms = st->core->now_ms; /* the clock was set back: as the engine does */
     effects_clear(&st->effects);
     core_resume(st->core, st->now_ms, &st->effects);
-    for (int i = 0; hears_all && i < st->task_count; i++) {
-        const struct task *t = story_task(st, i + 1);
-        if (t != NULL && t->is_unheard)
-            tell_as_it_was(st, t);
-    }
+    if (hears_all)
+        tell_all_as_they_were(st);
     if (st->resolves_by_itself)
         answer_resolve(st);
     commit(st);

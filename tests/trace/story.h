@@ -129,6 +129,7 @@ void story_run_and_heal(struct story *st, int first, int last);
 /* Drops the core, loads what was persisted into a new one and resumes it; the agents say at once that
  * all tasks are as they were. */
 void story_restart(struct story *st);
+void story_heard(struct story *st); /* agents of whom something is waited for say that it is as it was */
 void story_return(struct story *st); /* the same, but that nobody has said anything yet */
 
 struct service *story_service(const struct story *st);

@@ -484,6 +484,7 @@ TEST(an_old_revision_that_lacks_a_task_gets_it_before_the_new_one_starts)
     strbuf_clear(&st->trace);
     story_at(st, 60000);
     story_host(st, 4096, true);
+    story_heard(st);
     CHECK_TEXT(story_task(st, 3)->task_definition_arn, st->definitions[0]);
     CHECK_TEXT(story_task(st, 4)->task_definition_arn, st->definitions[1]);
 }

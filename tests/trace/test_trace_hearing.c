@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* naru was away: the rows say what was, and what became of it only the agents can tell. */
+#include "core/wait.h"
 #include "story.h"
 
 #define MINUTES(n) ((n) * 60000LL)
@@ -359,4 +360,262 @@ TEST(task_sets_wait_for_the_word_of_their_agents_too)
     CHECK_TRACE(st, "0 desired 2 | -\n");
     story_running(st, 1);
     CHECK_TRACE(st, "0 running t1 | start t2\n");
+}
+
+/* ---- naru stood still, or Docker was away ---- */
+
+/* The engine's timer comes so late. */
+static void
+stood_still(struct story *st, int64_t late_ms)
+{
+    const struct event ev = {.type = EVENT_STOOD_STILL, .stood_still = {late_ms}};
+
+    story_tell(st, &ev, "stood still");
+}
+
+/* t2 has been RUNNING for ten seconds when naru is stopped; t2 crashes after twenty. */
+TEST(what_time_proves_naru_has_to_have_seen)
+{
+    cleanup_story struct story *st = updating();
+    const struct service_deployment *sd = service_current(story_service(st));
+
+    story_at(st, 120000);
+    stood_still(st, 40000);
+    CHECK_TRACE(st, "120000 stood still | adopt t2 adopt t1\n");
+    CHECK_EQ(sd->status, SD_IN_PROGRESS);
+    story_running(st, 1);
+    CHECK_EQ(sd->status, SD_IN_PROGRESS);
+    strbuf_clear(&st->trace);
+    story_stopped(st, 2, 1);
+    CHECK_TRACE(st, "120000 stopped t2 | forget t2 start t3\n");
+    CHECK_EQ(sd->breaker_failures, 1);
+    CHECK(task_is_wanted(story_task(st, 1)));
+}
+
+TEST(what_ran_while_naru_stood_still_is_healthy_once_its_agent_says_so)
+{
+    cleanup_story struct story *st = updating();
+
+    story_at(st, 120000);
+    stood_still(st, 40000);
+    story_running(st, 1);
+    strbuf_clear(&st->trace);
+    story_running(st, 2);
+    CHECK_EQ(service_current(story_service(st))->status, SD_SUCCESSFUL);
+    CHECK_TRACE(st, "120000 running t2 | stop t1\n");
+}
+
+/* Nor did naru look after its checks meanwhile. */
+TEST(a_grace_period_is_longer_by_the_time_that_naru_stood_still)
+{
+    struct story_options o = {.desired_count = 1, STORY_USUAL};
+    cleanup_story struct story *st = story_new(&o);
+    struct event ev = {.type = EVENT_SERVICE_UPDATE};
+
+    ev.service_update.service_arn = st->service;
+    ev.service_update.desired_count = ev.service_update.launch_type = -1;
+    ev.service_update.health_check_grace_s = 60;
+    story_tell(st, &ev, "grace");
+    story_running(st, 1);
+    story_unhealthy(st, 1);
+    story_at(st, 90000);
+    stood_still(st, 50000);
+    story_running(st, 1);
+    story_at(st, 110000 - 1);
+    story_clock(st);
+    CHECK(!story_task(st, 1)->is_unhealthy_marked);
+    story_at(st, 110000);
+    story_clock(st);
+    CHECK(story_task(st, 1)->is_unhealthy_marked);
+}
+
+/* A bake time that ended meanwhile is over only for what is known to live. */
+TEST(a_bake_time_that_ended_while_naru_stood_still_waits_for_the_agents)
+{
+    struct story_options o = {.desired_count = 1, STORY_USUAL, .strategy = {.bake_min = 10}};
+    cleanup_story struct story *st = story_new(&o);
+
+    story_run_and_heal(st, 1, 1);
+    CHECK_EQ(story_stage(st), STAGE_BAKE_TIME);
+    story_at(st, MINUTES(30));
+    stood_still(st, MINUTES(20));
+    CHECK_EQ(service_current(story_service(st))->status, SD_IN_PROGRESS);
+    story_stopped(st, 1, 1);
+    CHECK_EQ(service_current(story_service(st))->status, SD_IN_PROGRESS);
+}
+
+TEST(time_without_docker_proves_nothing)
+{
+    cleanup_story struct story *st = updating();
+    const struct service_deployment *sd = service_current(story_service(st));
+
+    story_at(st, 50000);
+    story_host(st, 4096, /* is_connected= */ false);
+    story_at(st, MINUTES(5));
+    story_clock(st);
+    CHECK_EQ(sd->status, SD_IN_PROGRESS);
+    story_host(st, 4096, /* is_connected= */ true);
+    story_running(st, 1);
+    CHECK_EQ(sd->status, SD_IN_PROGRESS);
+    strbuf_clear(&st->trace);
+    story_lost(st, 2);
+    CHECK_TRACE(st, "300000 lost t2 | forget t2 start t3\n");
+    CHECK(task_is_wanted(story_task(st, 1)));
+    CHECK_EQ(sd->breaker_failures, 0);
+}
+
+TEST(what_outlived_docker_is_healthy_once_its_agent_says_so)
+{
+    cleanup_story struct story *st = updating();
+
+    story_at(st, 50000);
+    story_host(st, 4096, /* is_connected= */ false);
+    story_at(st, MINUTES(5));
+    story_host(st, 4096, /* is_connected= */ true);
+    story_running(st, 1);
+    strbuf_clear(&st->trace);
+    story_running(st, 2);
+    CHECK_TRACE(st, "300000 running t2 | stop t1\n");
+    CHECK_EQ(service_current(story_service(st))->status, SD_SUCCESSFUL);
+}
+
+/* t2 cannot be inspected, however often Docker comes and goes: five seconds there, five seconds away. */
+TEST(a_docker_that_comes_and_goes_holds_nobody_up_for_ever)
+{
+    cleanup_story struct story *st = updating();
+    int64_t at_ms = MINUTES(5);
+
+    story_at(st, at_ms);
+    story_return(st);
+    story_host(st, 4096, /* is_connected= */ true);
+    story_running(st, 1);
+    story_desired(st, 2);
+    for (int i = 0; i < 23; i++) {
+        story_at(st, at_ms += 5000);
+        story_host(st, 4096, /* is_connected= */ false);
+        story_at(st, at_ms += 5000);
+        story_host(st, 4096, /* is_connected= */ true);
+        story_running(st, 1);
+    }
+    CHECK(strstr(strbuf_cstr(&st->trace), "start t3") == NULL);
+    story_at(st, at_ms += 5000);
+    story_clock(st);
+    CHECK(strstr(strbuf_cstr(&st->trace), "start t3") != NULL);
+}
+
+/* ---- what is said of it ---- */
+
+static int
+count_events(const struct story *st, const char *part)
+{
+    const struct service *s = story_service(st);
+    int count = 0;
+
+    for (int i = 0; i < s->event_count; i++)
+        count += strstr(s->events[i].message, part) != NULL;
+    return count;
+}
+
+TEST(whoever_waits_for_an_agent_for_long_says_so_once)
+{
+    cleanup_story struct story *st = updating();
+    char want[240];
+
+    story_at(st, MINUTES(5));
+    story_return(st);
+    story_running(st, 1);
+    story_desired(st, 2);
+    CHECK_TEXT(wait_cause_name(core_service_wait(st->core, story_service(st)).cause), "AGENT");
+    CHECK_EQ(core_deadline_ms(st->core), st->start_ms + MINUTES(5) + 10000);
+    CHECK_EQ(count_events(st, "is waiting for the container agent"), 0);
+    story_at(st, MINUTES(5) + 10000);
+    story_clock(st);
+    snprintf(want, sizeof(want),
+             "(service web) is waiting for the container agent to report the state of (task %s). No tasks are "
+             "started or stopped until then.", st->ids[1]);
+    CHECK_EQ(count_events(st, want), 1);
+    story_at(st, MINUTES(6));
+    story_clock(st);
+    CHECK_EQ(count_events(st, "is waiting for the container agent"), 1);
+    story_running(st, 2);
+    CHECK_EQ(core_service_wait(st->core, story_service(st)).cause, WAIT_NOTHING);
+}
+
+TEST(whoever_is_heard_soon_says_nothing)
+{
+    cleanup_story struct story *st = updating();
+
+    story_at(st, MINUTES(5));
+    story_return(st);
+    story_running(st, 1);
+    story_running(st, 2);
+    story_at(st, MINUTES(6));
+    story_clock(st);
+    CHECK_EQ(count_events(st, "is waiting for the container agent"), 0);
+}
+
+/* ---- times of others ---- */
+
+static struct story *
+waiting_for_a_call(void)
+{
+    struct story_options o = unchecked;
+
+    o.hooks = "[{\"hookTargetArn\":\"naru:command/migrate\"}]";
+    o.strategy.hooks[0] = (struct hook_config){
+        .kind = HOOK_KIND_COMMAND, .stages = 1 << STAGE_PRE_SCALE_UP, .timeout_min = 10};
+    o.strategy.hook_count = 1;
+    return story_new(&o);
+}
+
+/* Its answer was lost with naru, or nobody was there to ask it again. */
+TEST(a_hook_that_could_not_answer_has_its_whole_time_again)
+{
+    cleanup_story struct story *st = waiting_for_a_call();
+    const struct service_deployment *sd;
+
+    strbuf_clear(&st->trace);
+    story_at(st, MINUTES(20));
+    story_return(st);
+    CHECK_TRACE(st, "1200000 restart | call h1#1\n");
+    sd = service_current(story_service(st));
+    CHECK_EQ(sd->status, SD_IN_PROGRESS);
+    story_at(st, MINUTES(30) - 1);
+    story_clock(st);
+    CHECK_EQ(sd->status, SD_IN_PROGRESS);
+    story_at(st, MINUTES(30));
+    story_clock(st);
+    CHECK_EQ(sd->status, SD_ROLLBACK_FAILED);
+}
+
+TEST(the_time_of_a_hook_is_longer_by_that_in_which_naru_stood_still)
+{
+    cleanup_story struct story *st = waiting_for_a_call();
+    const struct service_deployment *sd = service_current(story_service(st));
+
+    story_at(st, MINUTES(12));
+    stood_still(st, MINUTES(2));
+    CHECK_EQ(sd->status, SD_IN_PROGRESS);
+    strbuf_clear(&st->trace);
+    story_answer(st, 1, OUTCOME_SUCCEEDED);
+    CHECK_TRACE(st, "720000 SUCCEEDED h1#1 | start t1\n");
+}
+
+/* Over the weekend, for instance. */
+TEST(a_stage_has_its_whole_time_again)
+{
+    struct story_options o = {.desired_count = 1, STORY_USUAL, .strategy = {.strategy = STRATEGY_BLUE_GREEN}};
+    cleanup_story struct story *st = story_new(&o);
+
+    story_run_and_heal(st, 1, 1);
+    story_in_force(st);
+    story_update(st, 2);
+    CHECK_EQ(story_stage(st), STAGE_SCALE_UP);
+    story_at(st, HOURS(60));
+    story_restart(st);
+    CHECK_EQ(story_stage(st), STAGE_SCALE_UP);
+    story_run_and_heal(st, 2, 2);
+    story_in_force(st);
+    CHECK_EQ(service_current(story_service(st))->status, SD_IN_PROGRESS);
+    CHECK(story_stage(st) > STAGE_SCALE_UP);
 }

@@ -783,6 +783,7 @@ TEST(a_task_waits_for_a_place)
     story_update(st, 2);
     CHECK(story_has_event(st, "was unable to place a task"));
     story_host(st, /* cpu= */ 4096, /* is_connected= */ true);
+    story_heard(st);
     story_at(st, 10000);
     story_clock(st);
     CHECK(strstr(strbuf_cstr(&st->trace), "0 update web:2 | -\n") != NULL);

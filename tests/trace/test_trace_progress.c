@@ -209,6 +209,7 @@ TEST(an_agent_that_is_gone_stops_it)
     clock_at(st, 300000);
     CHECK_EQ(status(st), SD_IN_PROGRESS);
     story_machine(st, &machine, true);
+    story_heard(st);
     clock_at(st, 339999);
     CHECK_EQ(status(st), SD_IN_PROGRESS);
     clock_at(st, 340000);

@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include "base/clock.h"
 #include "check.h"
@@ -597,6 +598,54 @@ TEST(reports_about_strangers_change_nothing)
     memset(reason, 'x', sizeof(reason) - 1);
     CHECK(engine_run(w.engine, count_clusters, &count));
     CHECK_EQ(count, 0);
+    end_world(&w);
+}
+
+/* ---- naru itself stands still ---- */
+
+static atomic_llong ahead_ms; /* of the clock by which all of this program goes */
+
+int
+clock_gettime(clockid_t id, struct timespec *out)
+{
+    const int result = (int)syscall(SYS_clock_gettime, id, out);
+
+    if (id == CLOCK_MONOTONIC)
+        out->tv_sec += (time_t)(atomic_load(&ahead_ms) / 1000);
+    return result;
+}
+
+struct unheard {
+    const char *task_id;
+    bool is_unheard;
+};
+
+static void
+read_unheard(void *arg, struct core *core, int64_t now_ms)
+{
+    struct unheard *u = arg;
+
+    u->is_unheard = core_task_by_id(core, u->task_id)->is_unheard;
+}
+
+/* Its timer comes late by minutes, as after SIGSTOP. */
+TEST(after_it_stood_still_it_asks_what_became_of_its_tasks)
+{
+    struct world w = new_world();
+    struct late l = {.engine = w.engine};
+    struct unheard u = {.task_id = l.task_id};
+    int begun;
+
+    CHECK(engine_run(w.engine, create_tasks, &l));
+    CHECK(engine_run(w.engine, read_unheard, &u));
+    CHECK(!u.is_unheard);
+    begun = atomic_load(&starts);
+    atomic_store(&ahead_ms, 600000);
+    for (int i = 0; i < 1000 && !u.is_unheard; i++)
+        CHECK(engine_run(w.engine, read_unheard, &u));
+    CHECK(u.is_unheard);
+    CHECK(engine_run(w.engine, read_unheard, &u));
+    CHECK(atomic_load(&starts) > begun);
     end_world(&w);
 }
 
