@@ -142,6 +142,15 @@ parse_health_log(struct docker_state *s, const struct json *log)
     copy_cut(s->health_log, sizeof(s->health_log), strbuf_str(&text));
 }
 
+/* "0001-01-01T00:00:00Z" stands for never. */
+static int64_t
+parse_moment(const struct json *state, const char *member)
+{
+    int64_t at_ms = 0;
+
+    return clock_parse_iso(str_of(json_get_cstr(state, member, "")), &at_ms) && at_ms > 0 ? at_ms : 0;
+}
+
 bool
 docker_parse_state(const struct json *answer, const char *network, const struct json *mappings,
                    struct docker_state *out, struct err *err)
@@ -168,10 +177,8 @@ docker_parse_state(const struct json *answer, const char *network, const struct 
     s.exit_code = (int)json_get_i64(state, "ExitCode", 0);
     s.was_oom_killed = json_get_bool(state, "OOMKilled", false);
     copy_cut(s.error, sizeof(s.error), str_of(json_get_cstr(state, "Error", "")));
-    /* "0001-01-01T00:00:00Z" stands for never. */
-    if (!clock_parse_iso(str_of(json_get_cstr(state, "StartedAt", "")), &s.started_at_ms) ||
-        s.started_at_ms < 0)
-        s.started_at_ms = 0;
+    s.started_at_ms = parse_moment(state, "StartedAt");
+    s.finished_at_ms = parse_moment(state, "FinishedAt");
     s.is_running = json_get_bool(state, "Running", false);
     s.has_ended = !s.is_running && (strcmp(s.status, "exited") == 0 || strcmp(s.status, "dead") == 0 ||
                                     (strcmp(s.status, "removing") == 0 && s.started_at_ms > 0));

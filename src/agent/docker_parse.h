@@ -26,7 +26,7 @@ struct docker_state {
     char stop_signal[32];          /* "SIGTERM" unless the image says otherwise */
     enum health_status health;
     char health_log[HEALTH_LOG_SIZE]; /* "<time> exit 1: output", newest first; empty: no check */
-    int64_t started_at_ms;         /* 0: never */
+    int64_t started_at_ms, finished_at_ms; /* wall clock; 0: never */
     struct network_binding bindings[BINDINGS_MAX];
     int binding_count;
     char address[ADDRESS_SIZE], mac_address[32]; /* on `network` */

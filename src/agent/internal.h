@@ -84,6 +84,7 @@ struct runner_container {
     struct network_binding bindings[BINDINGS_MAX];
     int binding_count;
     int64_t started_at_ms;  /* monotonic: 0 not yet */
+    int64_t exited_at_ms;   /* wall clock, as Docker says; 0: not, or unknown */
     int64_t signalled_at_ms; /* first stop signal; 0: none */
     int64_t kill_at_ms;     /* next SIGKILL; 0: none */
     int64_t retry_at_ms;    /* nothing before; 0: at once */

@@ -113,6 +113,7 @@ apply_ended(struct runner *r, struct runner_container *c, const struct docker_st
     c->has_run = true;
     c->has_exit_code = true;
     c->exit_code = s->exit_code;
+    c->exited_at_ms = s->finished_at_ms;
     if (s->was_oom_killed && s->exit_code != 0)
         (void)snprintf(c->reason, sizeof(c->reason), "OutOfMemoryError: Container killed due to memory usage");
     else if (s->error[0] != '\0')

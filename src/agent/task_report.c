@@ -2,6 +2,7 @@
 /* task_report.c - one task as the control plane is told of it, always complete. */
 #include <stdio.h>
 #include "agent/internal.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "model/task_definition.h"
 
@@ -92,6 +93,22 @@ describe(const struct runner *r, int index, struct task_container *out)
     own_bindings(r, index, out);
 }
 
+/* Since the first essential container exited; 0: none that Docker has a time of. */
+static int64_t
+exited_ago_ms(const struct runner *r)
+{
+    const int64_t now = clock_wall_ms();
+    int64_t ago = 0;
+
+    for (int i = 0; i < r->count; i++) {
+        const struct runner_container *c = &r->containers[i];
+
+        if (c->plan.is_essential && c->exited_at_ms != 0 && now - c->exited_at_ms > ago)
+            ago = now - c->exited_at_ms;
+    }
+    return ago;
+}
+
 /* "app: <time> exit 1: output" of every container, once it matters: it is unhealthy, or over. */
 static void
 add_health_log(const struct runner *r, struct strbuf *out)
@@ -145,6 +162,7 @@ runner_report(struct runner *r)
                        .pull_started_at_ms = r->pull_started_at_ms,
                        .pull_stopped_at_ms = r->pull_stopped_at_ms,
                        .reason = r->reason[0] != '\0' ? r->reason : NULL,
+                       .exited_ago_ms = status == TASK_STOPPED ? exited_ago_ms(r) : 0,
                        .health_log = health_log.len > 0 ? strbuf_cstr(&health_log) : NULL,
                        .is_infrastructure = r->is_infrastructure,
                        .is_environment = r->is_environment}};

@@ -232,6 +232,7 @@ struct ev_task_state {
     const char *address, *mac_address; /* awsvpc; else NULL */
     int64_t pull_started_at_ms, pull_stopped_at_ms; /* 0: not */
     const char *reason; /* of a task that failed to start: "CannotPullContainerError: ..." */
+    int64_t exited_ago_ms; /* of one that STOPPED: since its first essential container exited; 0: just now */
     const char *health_log; /* what its health checks said last, a line a probe; NULL: nothing new */
     bool is_infrastructure; /* Docker was not there: not the application's fault */
     /* It did not start for what is around it, such as a registry that does not answer: a failure like

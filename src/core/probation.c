@@ -28,17 +28,23 @@ exited_badly(const struct task *t)
     return false;
 }
 
+/* How it was when it exited: nobody may have heard of it for long. */
+static int64_t
+seen_ms(const struct core *core, const struct task *t)
+{
+    return t->last_status == TASK_STOPPED ? t->execution_stopped_at_ms : core->now_ms;
+}
+
 /* Before it was complete the breaker counts what was never healthy anyway, by ECS's rules. */
 static bool
-is_watched(const struct core *core, const struct service *s, const struct deployment *d,
-           const struct task *t)
+is_watched(const struct service *s, const struct deployment *d, const struct task *t)
 {
     if (d->status != DEPLOYMENT_PRIMARY || d->is_rollback || strategy_is_cleaning_up(s))
         return false;
     if (d->rollout_state == ROLLOUT_IN_PROGRESS)
         return t->healthy_at_ms != 0;
     return d->rollout_state == ROLLOUT_COMPLETED &&
-           (core->now_ms < d->probation_until_ms || d->probation_failures > 0);
+           (t->execution_stopped_at_ms < d->probation_until_ms || d->probation_failures > 0);
 }
 
 bool
@@ -47,8 +53,8 @@ probation_failed(struct core *core, struct task *t)
     struct service *s = t->service;
     struct deployment *d = t->deployment;
 
-    if (core->now_ms >= t->started_at_ms + probation_ms(s) || !exited_badly(t) ||
-        !is_watched(core, s, d, t))
+    if (t->execution_stopped_at_ms >= t->started_at_ms + probation_ms(s) || !exited_badly(t) ||
+        !is_watched(s, d, t))
         return false;
     d->probation_failures++;
     d->probation_failed_at_ms = core->now_ms;
@@ -60,9 +66,9 @@ static bool
 has_stood(const struct core *core, const struct service *s, const struct deployment *d,
           const struct task *t)
 {
-    return t->deployment == d && t->healthy_at_ms != 0 &&
+    return t->deployment == d && t->healthy_at_ms != 0 && !t->is_unheard &&
            t->created_at_ms >= d->probation_failed_at_ms &&
-           core->now_ms >= t->started_at_ms + probation_ms(s);
+           seen_ms(core, t) >= t->started_at_ms + probation_ms(s);
 }
 
 void

@@ -288,6 +288,16 @@ name_cause(struct task *t, const struct ev_task_state *ev)
     snprintf(t->stopped_reason, sizeof(t->stopped_reason), "%s", reason);
 }
 
+/* As far back as it can have been: clocks of hosts are set. */
+static int64_t
+exit_ms(const struct core *core, const struct task *t, const struct ev_task_state *ev)
+{
+    const int64_t exited_at_ms = ev->exited_ago_ms < 0 ? core->now_ms : core->now_ms - ev->exited_ago_ms,
+                  earliest_ms = t->started_at_ms != 0 ? t->started_at_ms : t->created_at_ms;
+
+    return exited_at_ms > earliest_ms ? exited_at_ms : earliest_ms;
+}
+
 static void
 ended(struct core *core, struct task *t, const struct ev_task_state *ev)
 {
@@ -299,7 +309,7 @@ ended(struct core *core, struct task *t, const struct ev_task_state *ev)
     t->is_healthy_now = false;
     t->stopped_at_ms = core->now_ms;
     if (t->execution_stopped_at_ms == 0)
-        t->execution_stopped_at_ms = core->now_ms;
+        t->execution_stopped_at_ms = exit_ms(core, t, ev);
     for (int i = 0; i < t->container_count; i++)
         t->containers[i].last_status = TASK_STOPPED;
     t->stop_deadline_ms = 0;

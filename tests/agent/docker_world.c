@@ -45,6 +45,7 @@ take_task(struct world *w, const struct ev_task_state *s)
     (void)text_copy(t->reason, sizeof(t->reason), str_of(s->reason));
     t->is_infrastructure = s->is_infrastructure;
     t->is_environment = s->is_environment;
+    t->exited_ago_ms = s->exited_ago_ms;
     if (s->status == TASK_RUNNING && t->running_at_ms == 0)
         t->running_at_ms = clock_monotonic_ms();
     if (s->status == TASK_STOPPED && t->stopped_at_ms == 0)

@@ -24,6 +24,7 @@ struct told {
     int container_count;
     char address[ADDRESS_SIZE], mac_address[32], reason[REASON_SIZE];
     bool is_infrastructure, is_environment;
+    int64_t exited_ago_ms;
     int64_t running_at_ms, stopped_at_ms; /* monotonic, of the first such report */
 };
 

@@ -107,6 +107,8 @@ describe(const struct fake_container *c)
     json_set(state, "ExitCode", json_int(c->exit_code));
     if (c->state > 0)
         json_set(state, "StartedAt", json_text("2026-01-02T03:04:05.000000000Z"));
+    if (c->state == 2)
+        json_set(state, "FinishedAt", json_text("2026-01-02T03:04:06.000000000Z"));
     json_set(j, "Config", config);
     json_set(config, "Labels", json_ref(c->labels));
     struct json *network = json_object();

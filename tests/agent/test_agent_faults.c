@@ -345,6 +345,7 @@ TEST(whoever_is_asked_what_became_of_a_task_looks_first)
     const struct told t = world_wait(w, T1, TASK_STOPPED, 10);
     CHECK_EQ(t.containers[0].exit_code, 7);
     CHECK_EQ(t.reports, reports + 1); /* nothing was said of it that was not so */
+    CHECK(t.exited_ago_ms > 0);       /* Docker says when: long ago */
     end();
 }
 

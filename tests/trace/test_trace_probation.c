@@ -381,3 +381,36 @@ TEST(only_the_own_exit_of_an_essential_container_is_a_failure)
         CHECK_EQ(primary(st)->probation_failures, rows[i].failures);
     }
 }
+
+/* naru was away from 100 s to 400 s, and Docker knows when t2 exited. */
+TEST(an_exit_is_judged_by_when_it_happened)
+{
+    cleanup_story struct story *st = updated(&one);
+    struct event ev = {.type = EVENT_TASK_STATE};
+    struct task_container c;
+
+    story_at(st, 400000);
+    story_return(st);
+    c = story_task(st, 2)->containers[0];
+    c.last_status = TASK_STOPPED;
+    c.has_exit_code = true;
+    c.exit_code = 1;
+    ev.task_state = (struct ev_task_state){.task_id = st->ids[1], .status = TASK_STOPPED, .containers = &c,
+                                           .container_count = 1, .exited_ago_ms = 150000};
+    story_tell(st, &ev, "stopped t2");
+    CHECK_EQ(primary(st)->probation_failures, 1);
+    CHECK_EQ(story_task(st, 2)->execution_stopped_at_ms, st->start_ms + 250000);
+    CHECK_EQ(story_task(st, 2)->stopped_at_ms, st->start_ms + 400000);
+}
+
+/* The clock of its machine was set meanwhile. */
+TEST(no_exit_is_older_than_the_task)
+{
+    cleanup_story struct story *st = updated(&one);
+    struct event ev = {.type = EVENT_TASK_STATE};
+
+    story_at(st, 400000);
+    ev.task_state = (struct ev_task_state){.task_id = st->ids[1], .status = TASK_STOPPED, .exited_ago_ms = 1 << 30};
+    story_tell(st, &ev, "stopped t2");
+    CHECK_EQ(story_task(st, 2)->execution_stopped_at_ms, story_task(st, 2)->started_at_ms);
+}
