@@ -134,6 +134,19 @@ TEST(an_aborted_build_ends_its_processes_and_runs_its_post)
     sh(&w, IS_GONE);
 }
 
+TEST(deleting_a_directory_leaves_nothing_of_it)
+{
+    cleanup(world_done) struct world w = {0};
+
+    web_first(&w, "dir('out') { writeFile file: 'a/b', text: 'x'\n deleteDir()\n sh 'test -z \"$(ls -A)\" && touch c'\n deleteDir() }\n"
+                  "sh 'test ! -e out'\n"
+                  "dir('new') { deleteDir()\n writeFile file: 'd', text: 'x' }\n"
+                  "sh 'test -e new/d'\n"
+                  "deleteDir()\n"
+                  "sh 'test -z \"$(ls -A)\"'");
+    expect_result(&w, "web", 1, "SUCCESS");
+}
+
 TEST(a_webhook_starts_a_build_once)
 {
     cleanup(world_done) struct world w = {0};

@@ -96,6 +96,7 @@ struct run {
 
     const char *workspace; /* NULL without an agent */
     const char *directory; /* the current one */
+    const char *deleted;   /* the last one of which deleteDir has left nothing but itself; NULL: none */
     const struct launcher *launcher; /* NULL: processes run on this machine */
     struct str branch;               /* the innermost parallel branch: a prefix of its log lines */
     bool is_parked;       /* all flows rest */

@@ -220,7 +220,10 @@ step_delete_dir(struct step_call *s)
 {
     if (!step_needs_workspace(s))
         return false;
-    return is_users_own(s) || clear_directory(s, s->run->directory);
+    if (is_users_own(s))
+        return true;
+    s->run->deleted = s->run->directory; /* steps that follow here need it: it goes with its block */
+    return clear_directory(s, s->run->directory);
 }
 
 /* cleanWhenSuccess and its kin: false keeps the workspace of such a build. */

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "io/file.h"
@@ -422,6 +423,19 @@ step_warn_error(struct step_call *s)
     return catch_with(s, RESULT_UNSTABLE, RESULT_UNSTABLE);
 }
 
+/* Unless something was put there since. */
+static void
+remove_deleted(struct run *run)
+{
+    USER_ACTS(run);
+
+    if (run->deleted == NULL || strcmp(run->deleted, run->directory) != 0)
+        return;
+    run->deleted = NULL;
+    if (strcmp(run->directory, run->workspace) != 0)
+        (void)rmdir(run->directory);
+}
+
 static bool
 step_dir(struct step_call *s)
 {
@@ -436,6 +450,7 @@ step_dir(struct step_call *s)
     run_logf(run, "Running in %s", run->directory);
     ok = make_directory(run, &err) || step_fail(s, "%s", err.message);
     ok = ok && s->body.run(run, s->body.arg, s->out);
+    remove_deleted(run);
     run->directory = before;
     return ok;
 }
