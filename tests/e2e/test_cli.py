@@ -109,10 +109,15 @@ class CommandLine(unittest.TestCase):
         self.assertEqual((absent.returncode, absent.stdout), (1, ""))
         self.assertIn("next: docker push " + image + "no-such-tag", absent.stderr)
         self.assertEqual(self.service()["taskDefinition"], revision)
-        bad = self.naru(*deploy, image.replace("ap-northeast-2", "eu-west-1") + "no-such-tag")
+        elsewhere = image.replace("ap-northeast-2", "eu-west-1") + "latest"
+        absent = self.naru(*deploy, elsewhere)
+        self.assertEqual((absent.returncode, absent.stdout), (1, ""))
+        self.assertIn("next: docker push " + elsewhere, absent.stderr)
+        # What is named by its digest is not asked for.
+        bad = self.naru(*deploy, image[:-1] + "@sha256:" + "0" * 64)
         self.assertEqual(bad.returncode, 3, bad.stdout + bad.stderr)
         self.assertIn("rolled back", bad.stdout)
-        self.assertRegex(bad.stdout, r"(?m)  cause .*no-such-tag")
+        self.assertRegex(bad.stdout, r"(?m)  cause .*CannotPullContainerError")
         again = self.naru("rollback", "--service", "my-service", "--wait")
         self.assertEqual((again.returncode, again.stderr), (0, ""))
         self.assertIn("was rolled back already", again.stdout)
