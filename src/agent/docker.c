@@ -220,7 +220,7 @@ docker_image_pull(struct docker *d, const struct image_ref *ref, const char *aut
     if (!send_request(d, &with_path, &answer, err))
         return false;
     if (answer.status >= 400) {
-        /* An error answer has no newline at its end: what is left in the splitter is all of it. */
+        /* Where an error answer has no newline at its end, what is left in the splitter is all of it. */
         const struct str rest = strbuf_str(&pull.lines.partial);
 
         return check_status(answer.status, rest.len > 0 ? rest : str_of(pull.error), err);

@@ -272,7 +272,8 @@ pull_line(void *arg, struct str line)
 {
     struct docker_pull *p = arg;
     cleanup_json struct json *j = json_parse(line, NULL);
-    const char *text = json_get_cstr(json_get(j, "errorDetail"), "message", json_get_cstr(j, "error", NULL));
+    const char *message = json_get_cstr(j, "message", NULL); /* the body of an answer of 400 or more is such a line */
+    const char *text = json_get_cstr(json_get(j, "errorDetail"), "message", json_get_cstr(j, "error", message));
 
     if (text != NULL && !p->has_error) {
         p->has_error = true;

@@ -157,6 +157,9 @@ TEST(a_pull_tells_its_error_inside_a_good_answer)
     docker_pull_feed(&p, STR("{\"status\":\"Pulling\"}\r\n{\"errorDetail\":{\"message\":\"manifest unknown\"},\"error\":\"x\"}\r\n"));
     CHECK(p.has_error && !p.is_done);
     CHECK_TEXT(p.error, "manifest unknown");
+    cleanup(docker_pull_done) struct docker_pull refused = {0};
+    docker_pull_feed(&refused, STR("{\"message\":\"manifest unknown\"}\n")); /* the body of a 404 */
+    CHECK_TEXT(refused.error, "manifest unknown");
     docker_pull_feed(&ok, STR("{\"status\":\"Status: Image is up to date for x\"}\r\n"));
     CHECK(!ok.has_error && ok.is_done);
     docker_pull_feed(&cut, STR("{\"status\":\"Downloading\",\"id\":\"a\"}\r\n{\"sta"));
