@@ -7,15 +7,16 @@
 
 /* Its place, or the free one where it belongs. */
 static struct known_name *
-find(const struct names *names, struct str name)
+find(const struct names *names, struct str name, uint32_t hash)
 {
-    for (size_t slot = (size_t)hash_text(name, (uintptr_t)names->at);; slot++) {
+    for (size_t slot = hash;; slot++) {
         struct known_name *known = &names->at[slot & (names->size - 1)];
-        if (known->what == NULL || str_equal(known->name, name))
+        if (known->what == NULL || (known->hash == hash && str_equal((struct str){known->name, known->len}, name)))
             return known;
     }
 }
 
+/* All names differ: none of them has to be looked at. */
 static void
 grow(struct arena *a, struct names *names)
 {
@@ -23,22 +24,31 @@ grow(struct arena *a, struct names *names)
 
     names->size = before.size == 0 ? SIZE_MIN : before.size * 2;
     names->at = arena_alloc(a, names->size * sizeof(*names->at));
-    for (size_t i = 0; i < before.size; i++)
-        if (before.at[i].what != NULL)
-            *find(names, before.at[i].name) = before.at[i];
+    if (before.size == 0)
+        names->seed = (uintptr_t)names->at;
+    for (size_t i = 0; i < before.size; i++) {
+        size_t slot = before.at[i].hash;
+        if (before.at[i].what == NULL)
+            continue;
+        while (names->at[slot & (names->size - 1)].what != NULL)
+            slot++;
+        names->at[slot & (names->size - 1)] = before.at[i];
+    }
 }
 
 const void *
 names_add(struct arena *a, struct names *names, struct str name, const void *what)
 {
     struct known_name *known;
+    uint32_t hash;
 
     if (names->count * 2 >= names->size)
         grow(a, names);
-    known = find(names, name);
+    hash = (uint32_t)hash_text(name, names->seed);
+    known = find(names, name, hash);
     if (known->what != NULL)
         return known->what;
-    *known = (struct known_name){name, what};
+    *known = (struct known_name){name.at, (uint32_t)name.len, hash, what};
     names->count++;
     return NULL;
 }

@@ -5,12 +5,14 @@
 #include "base/arena.h"
 
 struct known_name {
-    struct str name; /* at NULL: free */
-    const void *what;
+    const char *name;
+    uint32_t len, hash;
+    const void *what; /* NULL: free */
 };
 struct names {
     struct known_name *at;
     size_t size, count;
+    uint64_t seed;
 };
 
 /* Of the name, `what` (not NULL) of when it was added first; NULL: it is added now. */
