@@ -535,7 +535,8 @@ interp_call_method(struct interp *in, const struct node *n, struct value object,
             return interp_call_with(in, &c, args, out);
         if (in->world->call != NULL && !in->world->call(in, &call, args, out, &found))
             return false;
-    } else if (object.type == V_OBJECT || (object.type == V_HOST && object.host == HOST_CLASS)) {
+    } else if (object.type == V_OBJECT || object.type == V_EXCEPTION ||
+               (object.type == V_HOST && object.host == HOST_CLASS)) {
         if (!class_call(in, n, object, name, args, out, &found))
             return false;
         if (!found && object.type == V_HOST &&
@@ -791,6 +792,8 @@ interp_eval(struct interp *in, const struct node *n, struct value *out)
         return false;
     ok = eval_inner(in, n, out);
     in->depth--;
+    if (ok && out->type == V_LIST && out->list->of != NULL && !map_view_refresh(in, n, out->list))
+        return false;
     /* interp_text() cannot fail itself */
     return ok && (in->evaluations < in->evaluations_max || interp_spend(in, n, 1));
 }

@@ -151,6 +151,9 @@ bool operator_binary(struct interp *in, const struct node *at, enum token_type o
                      struct value b, struct value *out) MUST_CHECK;
 bool operator_unary(struct interp *in, const struct node *at, enum token_type op, struct value a,
                     struct value *out) MUST_CHECK;
+/* -1, 0 or 1; of a class of the file by its compareTo(). */
+bool operator_compare(struct interp *in, const struct node *at, struct value a, struct value b,
+                      int *out) MUST_CHECK;
 bool operator_in(struct interp *in, const struct node *at, struct value a, struct value b,
                  bool *out) MUST_CHECK;
 bool operator_cast(struct interp *in, const struct node *at, struct value v, struct str type,

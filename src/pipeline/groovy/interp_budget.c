@@ -83,7 +83,7 @@ struct asking {
     const struct node *at;
 };
 
-/* By toString() of its class, if that has one. */
+/* By toString() of its class, or for an exception getMessage(), if that has one. */
 static bool
 format_instance(const struct formatting *f, struct value v, struct strbuf *out)
 {
@@ -94,6 +94,12 @@ format_instance(const struct formatting *f, struct value v, struct strbuf *out)
 
     if (!class_call(asking->in, asking->at, v, STR("toString"), &none, &text, &found))
         return false;
+    if (!found && v.type == V_EXCEPTION) {
+        if (!class_call(asking->in, asking->at, v, STR("getMessage"), &none, &text, &found))
+            return false;
+        if (found)
+            strbuf_addf(out, STR_FMT ": ", STR_ARG(v.exception->class_name));
+    }
     strbuf_add(out, interp_text(asking->in, text));
     return true;
 }

@@ -24,6 +24,31 @@ class_register(struct interp *in, const struct node *n)
             class_register(in, inner);
 }
 
+/* Of an instance, among them those of a class of exceptions; NULL: it is none. */
+static struct object *
+instance_of(struct value v)
+{
+    return v.type == V_OBJECT      ? v.object
+           : v.type == V_EXCEPTION ? v.exception->object
+                                   : NULL;
+}
+
+bool
+class_is_instance(struct value v)
+{
+    const struct object *o = instance_of(v);
+
+    return o != NULL && o->class_node != NULL;
+}
+
+static struct value *
+field_of(struct value v, struct str name)
+{
+    const struct object *o = instance_of(v);
+
+    return o == NULL ? NULL : map_find(o->fields, value_text(name));
+}
+
 /* The class it extends; a chain longer than there are classes is a circle. */
 static struct class_info *
 parent_of(struct interp *in, const struct class_info *c)
@@ -93,9 +118,13 @@ run_method(struct interp *in, const struct node *method, const struct class_info
     struct class_info *parent = parent_of(in, owner);
 
     self.data = parent;
-    if (parent != NULL && self.type == V_OBJECT)
+    if (self.type == V_EXCEPTION && parent == NULL) { /* Java's: it knows nothing of the class */
+        self.exception = arena_alloc(in->arena, sizeof(*self.exception));
+        *self.exception = *c.scope->delegate->exception;
+        self.exception->object = NULL;
+    }
+    if (self.type == V_EXCEPTION || (parent != NULL && self.type == V_OBJECT))
         scope_declare(in, c.scope, STR("super"), self);
-
     return interp_call_with(in, &c, args, out);
 }
 
@@ -159,9 +188,96 @@ prepare(struct interp *in, struct class_info *c)
 {
     if (c->statics != NULL)
         return true;
+    if (c->node->b != NULL)
+        return interp_throw(in, c->node->b, "UnsupportedFeature", STR_FMT " is not supported",
+                            STR_ARG(c->node->b->text));
     c->statics = arena_alloc(in->arena, sizeof(*c->statics));
     return set_fields(in, c, class_as_value(c), c->statics, true, 0) && make_constants(in, c);
 }
+
+/* What it extends in the end, if that is an exception; empty: it is none. */
+static struct str
+root_exception(struct interp *in, const struct class_info *c)
+{
+    struct str root = {0};
+
+    for (size_t i = 0; c != NULL && i <= INTERP_CLASSES_MAX; i++, c = parent_of(in, c))
+        root = c->node->type_text;
+    return str_ends(root, STR("Exception")) || str_ends(root, STR("Error")) ||
+                   str_is(root, "Throwable")
+               ? root
+               : (struct str){0};
+}
+
+void
+exception_say(struct interp *in, struct exception *e, const struct args *args)
+{
+    const struct value *first = args->count > 0 ? &args->at[0] : NULL;
+
+    e->has_no_message = first == NULL || first->type == V_NULL;
+    e->message = e->has_no_message ? STR("null") : interp_text(in, *first);
+    for (size_t i = 0; i < args->count && i < 2; i++)
+        if (args->at[i].type == V_EXCEPTION)
+            e->because = args->at[i].exception;
+}
+
+static bool
+no_constructor(struct interp *in, const struct node *at, const struct class_info *c,
+               const struct args *args)
+{
+    cleanup(strbuf_done) struct strbuf types = {0};
+
+    for (size_t i = 0; i < args->count; i++)
+        strbuf_addf(&types, "%s%s", i == 0 ? "" : ", ", value_type_name(args->at[i]));
+    return interp_throw(in, at, "GroovyRuntimeException",
+                        "Could not find matching constructor for: " STR_FMT "(%s)",
+                        STR_ARG(c->node->text), strbuf_cstr(&types));
+}
+
+/* An instance with no fields yet. */
+static struct value
+make_instance(struct interp *in, const struct node *at, const struct class_info *c)
+{
+    struct value self = value_object(in->arena, "");
+    struct exception *e;
+
+    self.object->class_name = arena_dup(in->arena, c->node->text);
+    self.object->class_node = c->node;
+    if (root_exception(in, c).len == 0)
+        return self;
+    e = arena_alloc(in->arena, sizeof(*e));
+    e->class_name = self.object->class_name;
+    e->object = self.object;
+    e->message = STR("null");
+    e->has_no_message = true;
+    e->line = at->line;
+    e->column = at->column;
+    return (struct value){.type = V_EXCEPTION, .exception = e};
+}
+
+/* new Point(1, 2) of @TupleConstructor: the fields in their order. */
+static bool
+set_in_order(struct interp *in, const struct node *at, const struct class_info *c,
+             struct value self, const struct args *args)
+{
+    const struct node *field = c->node->first;
+    size_t i = 0;
+
+    for (; field != NULL && i < args->count; field = field->next) {
+        struct value v = args->at[i];
+        if (field->type != N_DECLARE || field->is_static)
+            continue;
+        if (field->type_text.len > 0 && v.type != V_NULL &&
+            !operator_cast(in, at, v, field->type_text, true, &v))
+            return false;
+        map_put(in->arena, instance_of(self)->fields, value_text(field->text), v);
+        i++;
+    }
+    return i == args->count || no_constructor(in, at, c, args);
+}
+
+static bool set_member(struct interp *in, const struct node *at, struct value object,
+                       struct str name, struct value v, bool *found);
 
 /* new Point(x: 1, y: 2) without a constructor that takes it. */
 static bool
@@ -170,12 +286,12 @@ set_named(struct interp *in, const struct node *at, struct value self, const str
     for (size_t i = 0; i < named->count; i++) {
         bool found = false;
         struct str name = interp_text(in, named->at[i].key);
-        if (!class_set(in, at, self, name, named->at[i].value, &found))
+        if (!set_member(in, at, self, name, named->at[i].value, &found))
             return false;
         if (!found)
             return interp_throw(in, at, "MissingPropertyException",
                                 "No such property: " STR_FMT " for class: " STR_FMT, STR_ARG(name),
-                                STR_ARG(self.object->class_name));
+                                STR_ARG(instance_of(self)->class_name));
     }
     return true;
 }
@@ -184,23 +300,32 @@ bool
 class_new(struct interp *in, const struct node *at, struct class_info *c, const struct args *args,
           struct value *out)
 {
-    struct value self = value_object(in->arena, ""), ignored;
+    static const struct args none = {0};
+    struct value self = make_instance(in, at, c), ignored;
     const struct node *constructor = find_method(in, c, c->node->text, args, false, NULL);
 
-    self.object->class_name = arena_dup(in->arena, c->node->text);
-    self.object->class_node = c->node;
     *out = self;
     if (!interp_enter(in, at))
         return false;
     in->depth--;
-    if (!prepare(in, c) || !set_fields(in, c, self, self.object->fields, false, 0))
+    if (!prepare(in, c) || !set_fields(in, c, self, instance_of(self)->fields, false, 0))
         return false;
-    if (constructor != NULL)
+    if (constructor != NULL && method_takes(constructor, args->count + (args->named != NULL)))
         return run_method(in, constructor, c, self, args, &ignored);
+    if (constructor != NULL && args->named == NULL)
+        return no_constructor(in, at, c, args);
+    constructor = find_method(in, c, c->node->text, &none, false, NULL);
+    if (constructor != NULL && method_takes(constructor, 0) &&
+        !run_method(in, constructor, c, self, &none, &ignored))
+        return false;
+    if (args->count > 0 && (c->node->transforms & TRANSFORM_TUPLE) != 0)
+        return set_in_order(in, at, c, self, args);
+    if (args->count > 0 && self.type == V_EXCEPTION) { /* as with @InheritConstructors */
+        exception_say(in, self.exception, args);
+        return true;
+    }
     if (args->count > 0)
-        return interp_throw(in, at, "GroovyRuntimeException",
-                            "Could not find matching constructor for: " STR_FMT,
-                            STR_ARG(c->node->text));
+        return no_constructor(in, at, c, args);
     return args->named == NULL || set_named(in, at, self, args->named);
 }
 
@@ -209,11 +334,9 @@ class_of(struct interp *in, struct value object)
 {
     if (object.type == V_HOST && object.host == HOST_CLASS)
         return class_find(in, object.text);
-    if (object.type == V_OBJECT && object.data != NULL) /* super */
+    if ((object.type == V_OBJECT || object.type == V_EXCEPTION) && object.data != NULL) /* super */
         return (struct class_info *)(uintptr_t)object.data;
-    return object.type == V_OBJECT && object.object->class_node != NULL
-               ? class_find(in, object.object->class_name)
-               : NULL;
+    return class_is_instance(object) ? class_find(in, instance_of(object)->class_name) : NULL;
 }
 
 static struct value *
@@ -261,7 +384,7 @@ class_get(struct interp *in, const struct node *at, struct value object, struct 
     in->depth--;
     if (!prepare(in, c))
         return false;
-    v = object.type == V_OBJECT ? map_find(object.object->fields, value_text(name)) : NULL;
+    v = field_of(object, name);
     if (v == NULL)
         v = find_static(in, c, name);
     *found = v != NULL;
@@ -276,6 +399,19 @@ bool
 class_set(struct interp *in, const struct node *at, struct value object, struct str name,
           struct value v, bool *found)
 {
+    const struct class_info *c = class_of(in, object);
+
+    if (c != NULL && (c->node->transforms & TRANSFORM_FINAL) != 0 && field_of(object, name) != NULL)
+        return interp_throw(in, at, "ReadOnlyPropertyException",
+                            "Cannot set readonly property: " STR_FMT " for class: " STR_FMT,
+                            STR_ARG(name), STR_ARG(c->node->text));
+    return set_member(in, at, object, name, v, found);
+}
+
+static bool
+set_member(struct interp *in, const struct node *at, struct value object, struct str name,
+           struct value v, bool *found)
+{
     struct class_info *c = class_of(in, object);
     struct args args = {.at = {v}, .count = 1};
     struct value *place, ignored;
@@ -285,7 +421,7 @@ class_set(struct interp *in, const struct node *at, struct value object, struct 
         return true;
     if (!prepare(in, c))
         return false;
-    place = object.type == V_OBJECT ? map_find(object.object->fields, value_text(name)) : NULL;
+    place = field_of(object, name);
     if (place == NULL)
         place = find_static(in, c, name);
     if (place == NULL)
@@ -332,6 +468,35 @@ call_enum(struct interp *in, const struct node *at, struct value object, struct 
     return true;
 }
 
+/* @ToString: Point(1, 2), or Point(x:1, y:2). */
+static bool
+show_fields(struct interp *in, const struct node *at, const struct class_info *c,
+            const struct object *o, struct value *out, bool *found)
+{
+    cleanup(strbuf_done) struct strbuf text = {0};
+    const char *between = "";
+
+    *found = true;
+    strbuf_addf(&text, STR_FMT "(", STR_ARG(c->node->text));
+    for (const struct node *n = c->node->first; n != NULL; n = n->next) {
+        if (n->type != N_DECLARE || n->is_static)
+            continue;
+        strbuf_add_cstr(&text, between);
+        between = ", ";
+        if ((c->node->transforms & TRANSFORM_NAMES) != 0)
+            strbuf_addf(&text, STR_FMT ":", STR_ARG(n->text));
+        if (!interp_enter(in, at))
+            return false;
+        in->depth--;
+        if (!interp_format(in, at, *map_find(o->fields, value_text(n->text)), INTERP_TEXT_MAX,
+                           &text))
+            return false;
+    }
+    strbuf_add_char(&text, ')');
+    *out = value_text(arena_dup(in->arena, strbuf_str(&text)));
+    return true;
+}
+
 bool
 class_call(struct interp *in, const struct node *at, struct value object, struct str name,
            const struct args *args, struct value *out, bool *found)
@@ -351,7 +516,7 @@ class_call(struct interp *in, const struct node *at, struct value object, struct
         object.data = NULL;
         return run_method(in, method, owner, object, args, out);
     }
-    field = object.type == V_OBJECT ? map_find(object.object->fields, value_text(name)) : NULL;
+    field = field_of(object, name);
     if (field == NULL)
         field = find_static(in, c, name);
     if (field != NULL && field->type == V_CLOSURE) {
@@ -361,24 +526,33 @@ class_call(struct interp *in, const struct node *at, struct value object, struct
     if (args->count == 0 && name.len > 3 && str_starts(name, STR("get"))) { /* of a property */
         cleanup_free char *property = str_dup(str_slice(name, 3, name.len));
         property[0] = (char)(property[0] | 0x20);
-        if (object.type == V_OBJECT)
-            field = map_find_text(object.object->fields, property);
+        field = field_of(object, str_of(property));
         *found = field != NULL;
         if (*found)
             *out = *field;
         return true;
     }
-    return !c->node->is_enum || call_enum(in, at, object, c, name, args, out, found);
+    if (c->node->is_enum)
+        return call_enum(in, at, object, c, name, args, out, found);
+    return (c->node->transforms & TRANSFORM_TEXT) == 0 || object.type != V_OBJECT ||
+           args->count > 0 || !str_is(name, "toString") ||
+           show_fields(in, at, c, object.object, out, found);
 }
 
 bool
 class_super(struct interp *in, const struct node *at, const struct args *args)
 {
     const struct variable *super = scope_find(in->scope, STR("super"));
+    const struct variable *this = scope_find(in->scope, STR("this"));
     struct value self, ignored;
     struct class_info *parent;
     const struct node *constructor;
 
+    if (super != NULL && super->value.type == V_EXCEPTION && super->value.data == NULL &&
+        this != NULL && this->value.type == V_EXCEPTION) {
+        exception_say(in, this->value.exception, args);
+        return true;
+    }
     parent = super == NULL ? NULL : class_of(in, super->value);
     if (parent == NULL)
         return true; /* Object's, or one of Java's; or a script's own `super = 1` */
@@ -387,16 +561,20 @@ class_super(struct interp *in, const struct node *at, const struct args *args)
     constructor = find_method(in, parent, parent->node->text, args, false, NULL);
     if (constructor != NULL)
         return run_method(in, constructor, parent, self, args, &ignored);
-    return args->count == 0 || interp_throw(in, at, "GroovyRuntimeException",
-                                            "Could not find matching constructor for: " STR_FMT,
-                                            STR_ARG(parent->node->text));
+    if (self.type == V_EXCEPTION) {
+        exception_say(in, self.exception, args);
+        return true;
+    }
+    return args->count == 0 || no_constructor(in, at, parent, args);
 }
 
 bool
 class_is(struct interp *in, struct value v, struct str type)
 {
-    struct class_info *c = v.type == V_OBJECT ? class_of(in, v) : NULL;
+    struct class_info *c = class_is_instance(v) ? class_of(in, v) : NULL;
 
+    if (v.type == V_EXCEPTION)
+        return exception_is(in, v.exception, type);
     for (size_t i = 0; c != NULL && i <= INTERP_CLASSES_MAX; i++, c = parent_of(in, c))
         if (str_equal(c->node->text, type) || str_equal(c->node->type_text, type))
             return true;

@@ -55,8 +55,8 @@ argument(const struct args *args, size_t i)
     return i == 0 ? (struct value){.type = V_MAP, .map = args->named} : args->at[i - 1];
 }
 
-static bool
-takes(const struct node *method, size_t count)
+bool
+method_takes(const struct node *method, size_t count)
 {
     size_t least = 0, most = 0;
 
@@ -99,7 +99,7 @@ method_consider(struct interp *in, const struct node *one, const struct args *ar
     int sum;
 
     choice->named = choice->named == NULL ? one : choice->named;
-    if (!takes(one, args->count + (args->named != NULL)))
+    if (!method_takes(one, args->count + (args->named != NULL)))
         return;
     choice->taking = choice->taking == NULL ? one : choice->taking;
     sum = fit_all(in, one, args);

@@ -27,8 +27,7 @@ interp_map_get(struct interp *in, struct map *m, struct value key, struct value 
         return interp_throw(in, NULL, "OutOfMemoryError", "the map is too large");
     if (!interp_call_closure(in, m->fallback, &key, 1, out))
         return false;
-    map_put(in->arena, m, key, *out);
-    return true;
+    return interp_map_put(in, NULL, m, key, *out);
 }
 
 /* What a class answers: its name, statics of the file's classes, constants, the next part of a
@@ -56,7 +55,9 @@ get_of_class(struct interp *in, const struct node *at, struct value object, stru
         return true;
     }
     if (str_is(name, "name") || str_is(name, "simpleName") || str_is(name, "canonicalName")) {
-        *out = value_text(class_shown(in->arena, object.text, str_is(name, "simpleName")));
+        *out = value_text(class_find(in, object.text) != NULL
+                              ? object.text
+                              : class_shown(in->arena, object.text, str_is(name, "simpleName")));
         return true;
     }
     for (size_t i = 0; str_is(object.text, "Result") && i < ARRAY_COUNT(results); i++)
@@ -115,7 +116,7 @@ get_plain(struct interp *in, const struct node *at, struct value object, struct 
     static const struct args none = {0};
     cleanup(strbuf_done) struct strbuf getter = {0};
 
-    if (object.type == V_OBJECT && !class_get(in, at, object, name, out, found))
+    if (!class_get(in, at, object, name, out, found))
         return false;
     if (*found)
         return true;
@@ -157,7 +158,10 @@ delegate_get(struct interp *in, const struct node *at, const struct value *deleg
             *out = *member;
         return true;
     }
-    return class_get(in, at, *delegate, name, out, found);
+    if (!class_get(in, at, *delegate, name, out, found))
+        return false;
+    return *found || delegate->type != V_EXCEPTION ||
+           get_plain(in, at, *delegate, name, out, found);
 }
 
 bool
@@ -166,9 +170,13 @@ delegate_call(struct interp *in, const struct node *at, const struct value *dele
 {
     const struct value *member;
 
-    if ((delegate->type == V_OBJECT && delegate->object->class_node != NULL) ||
-        (delegate->type == V_HOST && delegate->host == HOST_CLASS))
-        return class_call(in, at, *delegate, name, args, out, found);
+    if (class_is_instance(*delegate) ||
+        (delegate->type == V_HOST && delegate->host == HOST_CLASS)) {
+        if (!class_call(in, at, *delegate, name, args, out, found))
+            return false;
+        if (*found || delegate->type != V_EXCEPTION)
+            return true;
+    }
     if (delegate->type == V_MAP) {
         member = map_find(delegate->map, value_text(name));
         if (member != NULL && member->type == V_CLOSURE) {
@@ -411,10 +419,10 @@ assign_index(struct interp *in, const struct node *at, struct value object, stru
     if (object.type == V_MAP) {
         if (object.map->count >= VALUE_ITEMS_MAX)
             return interp_throw(in, at, "OutOfMemoryError", "the map is too large");
-        map_put(in->arena, object.map, index, v);
-        return true;
+        return interp_map_put(in, at, object.map, index, v);
     }
-    if (object.type == V_LIST && value_is_integer(index) && !list_is_set(object.list)) {
+    if (object.type == V_LIST && value_is_integer(index) && !list_is_set(object.list) &&
+        object.list->of == NULL) {
         if (object.list->kind == LIST_ARRAY && index.number >= (int64_t)object.list->count)
             return interp_throw(in, at, "ArrayIndexOutOfBoundsException",
                                 "Index %lld out of bounds for length %zu",
@@ -534,7 +542,9 @@ interp_assign_to(struct interp *in, const struct node *to, struct value v)
         return in->world->set(in, to, object, name, v);
     if (object.type == V_CLOSURE)
         return assign_closure(in, to, object.closure, name, v);
-    if ((object.type == V_OBJECT || object.type == V_HOST) &&
+    if (value_is_object(object, "Entry") && str_is(name, "value"))
+        return entry_set(in, to, object.object, v);
+    if ((object.type == V_OBJECT || object.type == V_EXCEPTION || object.type == V_HOST) &&
         !class_set(in, to, object, name, v, &is_known))
         return false;
     if (is_known)

@@ -19,6 +19,7 @@ struct method_choice {
 };
 void method_consider(struct interp *in, const struct node *one, const struct args *args,
                      struct method_choice *choice);
+bool method_takes(const struct node *method, size_t count); /* so many arguments */
 const struct node *method_chosen(const struct method_choice *choice); /* NULL: there is none */
 /* Among the functions of the file. */
 const struct node *method_find(struct interp *in, struct str name, const struct args *args);
@@ -42,6 +43,11 @@ bool class_call(struct interp *in, const struct node *at, struct value object, s
 /* super(...) in a constructor. */
 bool class_super(struct interp *in, const struct node *at, const struct args *args) MUST_CHECK;
 bool class_is(struct interp *in, struct value v, struct str type); /* or one it extends */
+bool class_is_instance(struct value v); /* of a class of the file */
+/* interp_statement.c: or one that its class extends, in the file or of Java's. */
+bool exception_is(struct interp *in, const struct exception *e, struct str type);
+/* The message and the cause that a constructor is given. */
+void exception_say(struct interp *in, struct exception *e, const struct args *args);
 /* interp_place.c: what a delegate knows by a bare name. */
 bool delegate_get(struct interp *in, const struct node *at, const struct value *delegate,
                   struct str name, struct value *out, bool *found) MUST_CHECK;
@@ -92,6 +98,20 @@ bool interp_enter(struct interp *in, const struct node *at) MUST_CHECK;
 bool interp_new(struct interp *in, const struct node *n, struct value *out) MUST_CHECK;
 /* interp.c: a bare name. */
 bool interp_name(struct interp *in, const struct node *n, struct value *out) MUST_CHECK;
+/* methods_map.c. map_put() into a map of the script: a sorted one takes no keys that it cannot compare. */
+bool interp_map_put(struct interp *in, const struct node *at, struct map *m, struct value key,
+                    struct value v) MUST_CHECK;
+bool interp_map_put_all(struct interp *in, const struct node *at, struct map *m,
+                        const struct map *from) MUST_CHECK;
+/* A copy; a sorted one if that is so. */
+bool map_copy(struct interp *in, const struct node *at, const struct map *from, bool is_sorted,
+              struct value *out) MUST_CHECK;
+bool map_type_is_sorted(struct str type); /* "TreeMap" */
+/* Of keySet() and its like: the items that the map has now. */
+bool map_view_refresh(struct interp *in, const struct node *at, struct list *l) MUST_CHECK;
+/* objects.c: of an entry, and in its map. */
+bool entry_set(struct interp *in, const struct node *at, const struct object *o,
+               struct value v) MUST_CHECK;
 /* interp_place.c: `a.b`, `a[b]`, `a = b` with its compound forms, `a++`. */
 bool interp_property(struct interp *in, const struct node *n, struct value *out) MUST_CHECK;
 /* m[key]; what withDefault gives is kept. */

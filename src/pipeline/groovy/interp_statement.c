@@ -3,20 +3,14 @@
 
 /* new XException('message', cause) */
 static struct value
-new_exception(struct interp *in, const struct node *n, struct str class_name,
-              const struct args *args)
+new_exception(struct interp *in, const struct node *n, const struct args *args)
 {
     struct exception *e = arena_alloc(in->arena, sizeof(*e));
-    const struct value *first = args->count > 0 ? &args->at[0] : NULL;
 
-    e->class_name = class_name;
-    e->has_no_message = first == NULL;
-    e->message = first == NULL ? STR("null") : interp_text(in, *first);
-    for (size_t i = 0; i < args->count && i < 2; i++)
-        if (args->at[i].type == V_EXCEPTION)
-            e->because = args->at[i].exception;
+    e->class_name = n->text;
     e->line = n->line;
     e->column = n->column;
+    exception_say(in, e, args);
     return (struct value){.type = V_EXCEPTION, .exception = e};
 }
 
@@ -65,16 +59,11 @@ interp_new(struct interp *in, const struct node *n, struct value *out)
         return false;
     if (n->op == T_LBRACKET)
         return new_array(in, n, args.at, args.count, out);
-    if (own != NULL && str_ends(own->node->type_text, STR("Exception")) &&
-        class_find(in, own->node->type_text) == NULL) {
-        *out = new_exception(in, n, n->text, &args);
-        return true;
-    }
     if (own != NULL)
         return class_new(in, n, own, &args, out);
     if (str_ends(n->text, STR("Exception")) || str_ends(n->text, STR("Error")) ||
         str_is(n->text, "Throwable")) {
-        *out = new_exception(in, n, n->text, &args);
+        *out = new_exception(in, n, &args);
         return true;
     }
     if (!object_new(in, n, n->text, &args, out, &found))
@@ -142,9 +131,7 @@ run_for_in(struct interp *in, const struct node *n)
         } else if (over.type == V_LIST && i < over.list->count) {
             variable->value = over.list->at[i];
         } else if (over.type == V_MAP && i < over.map->count) {
-            variable->value = value_map(in->arena);
-            map_put_text(in->arena, variable->value.map, "key", over.map->at[i].key);
-            map_put_text(in->arena, variable->value.map, "value", over.map->at[i].value);
+            variable->value = value_entry_of(in->arena, over.map, i);
         } else if (over.type == V_TEXT) {
             variable->value = value_text(text_part(over.text, i, i + 1));
         } else if (over.type != V_LIST && over.type != V_MAP) {
@@ -303,23 +290,29 @@ parent_exception(struct str name)
     return str_ends(name, STR("Error")) ? STR("Error") : STR("RuntimeException");
 }
 
+bool
+exception_is(struct interp *in, const struct exception *e, struct str type)
+{
+    struct str name = e->class_name;
+
+    /* Up through what it extends, in the file first. */
+    for (unsigned i = 0; i < 16 && name.len > 0; i++) {
+        const struct class_info *own = class_find(in, name);
+        if (str_equal(type, name))
+            return true;
+        name = own != NULL ? own->node->type_text : parent_exception(name);
+    }
+    return str_is(type, "InterruptedException") && e->is_interruption;
+}
+
 static bool
 catches(struct interp *in, const struct node *c, const struct exception *e)
 {
     if (e->is_final || c->params == NULL)
         return !e->is_final;
-    for (const struct node *type = c->params; type != NULL; type = type->next) {
-        struct str name = e->class_name;
-        /* Up through what it extends, in the file first. */
-        for (unsigned i = 0; i < 16 && name.len > 0; i++) {
-            const struct class_info *own = class_find(in, name);
-            if (str_equal(type->text, name))
-                return true;
-            name = own != NULL ? own->node->type_text : parent_exception(name);
-        }
-        if (str_is(type->text, "InterruptedException") && e->is_interruption)
+    for (const struct node *type = c->params; type != NULL; type = type->next)
+        if (exception_is(in, e, type->text))
             return true;
-    }
     return false;
 }
 

@@ -4,20 +4,16 @@
 #include "pipeline/groovy/methods.h"
 #include "pipeline/groovy/number.h"
 
-static struct value
-entry_of(struct interp *in, const struct map_entry *e)
-{
-    return value_entry(in->arena, e->key, e->value);
-}
-
 bool
-call_with_entry(const struct call *c, const struct closure *block, struct value key,
-                struct value value, struct value *result)
+call_with_entry(const struct call *c, const struct closure *block, struct value entry,
+                struct value *result)
 {
-    struct value pair[2] = {key, value};
+    struct value pair[2] = {entry};
 
-    if (!closure_takes_two(block))
-        pair[0] = value_entry(c->in->arena, key, value);
+    if (closure_takes_two(block)) {
+        pair[0] = *map_find_text(entry.object->fields, "key");
+        pair[1] = *map_find_text(entry.object->fields, "value");
+    }
     return interp_call_closure(c->in, block, pair, closure_takes_two(block) ? 2 : 1, result);
 }
 
@@ -36,8 +32,8 @@ call_item(const struct call *c, size_t i, struct value *item, struct value *resu
         *item = c->self.list->at[i];
         return interp_call_closure(c->in, c->block, item, 1, result);
     }
-    *item = entry_of(c->in, &c->self.map->at[i]);
-    return call_with_entry(c, c->block, c->self.map->at[i].key, c->self.map->at[i].value, result);
+    *item = value_entry_of(c->in->arena, c->self.map, i);
+    return call_with_entry(c, c->block, *item, result);
 }
 
 static void
@@ -83,20 +79,13 @@ static const struct {
 bool
 map_put_entry(const struct call *c, struct value entry, struct map *to)
 {
-    if (value_is_object(entry, "Entry")) {
-        map_put(c->in->arena, to, *map_find_text(entry.object->fields, "key"),
-                *map_find_text(entry.object->fields, "value"));
-        return true;
-    }
-    if (entry.type == V_MAP) {
-        for (size_t i = 0; i < entry.map->count; i++)
-            map_put(c->in->arena, to, entry.map->at[i].key, entry.map->at[i].value);
-        return true;
-    }
-    if (entry.type == V_LIST && entry.list->count >= 2) {
-        map_put(c->in->arena, to, entry.list->at[0], entry.list->at[1]);
-        return true;
-    }
+    if (value_is_object(entry, "Entry"))
+        return interp_map_put(c->in, c->at, to, *map_find_text(entry.object->fields, "key"),
+                              *map_find_text(entry.object->fields, "value"));
+    if (entry.type == V_MAP)
+        return interp_map_put_all(c->in, c->at, to, entry.map);
+    if (entry.type == V_LIST && entry.list->count >= 2)
+        return interp_map_put(c->in, c->at, to, entry.list->at[0], entry.list->at[1]);
     return interp_throw(c->in, c->at, "IllegalArgumentException",
                         "collectEntries() needs a map or a list of two from each call");
 }
@@ -182,7 +171,9 @@ method_each(const struct call *c, bool *ok)
         break;
     case FIND_ALL:
         *c->out = c->self.type == V_MAP ? value_map(c->in->arena) : value_list(c->in->arena);
-        if (c->self.type == V_LIST && list_is_set(c->self.list))
+        if (c->self.type == V_MAP)
+            c->out->map->is_sorted = c->self.map->is_sorted;
+        else if (list_is_set(c->self.list))
             c->out->list->kind = c->self.list->kind;
         break;
     case FIND:
@@ -202,6 +193,8 @@ method_each(const struct call *c, bool *ok)
     case COLLECT_ENTRIES:
     case GROUP_BY:
         *c->out = value_map(c->in->arena);
+        c->out->map->is_sorted = each_names[n].what == COLLECT_ENTRIES &&
+                                 c->self.type == V_MAP && c->self.map->is_sorted;
         break;
     }
     for (size_t i = 0; i < item_count(c->self) && !done && *ok; i++)
@@ -227,7 +220,7 @@ method_each_with(const struct call *c, bool *ok)
             parts[n++] = c->self.map->at[i].key;
             parts[n++] = c->self.map->at[i].value;
         } else {
-            parts[n++] = entry_of(c->in, &c->self.map->at[i]);
+            parts[n++] = value_entry_of(c->in->arena, c->self.map, i);
         }
         parts[n++] = value_int((int64_t)i);
         *ok = interp_call_closure(c->in, c->block, parts, n, &ignored);
@@ -403,7 +396,7 @@ list_read(const struct call *c, bool *ok)
 }
 
 static bool
-method_map(const struct call *c)
+method_map(const struct call *c, bool *ok)
 {
     struct map *m = c->self.map;
     const struct value *arg = c->args->at;
@@ -411,19 +404,17 @@ method_map(const struct call *c)
 
     if (call_is(c, "get", 2)) { /* stores the default, as Groovy does */
         found = map_find(m, arg[0]);
-        if (found == NULL)
-            map_put(c->in->arena, m, arg[0], arg[1]);
-        *c->out = *map_find(m, arg[0]);
+        *c->out = found != NULL ? *found : arg[1];
+        *ok = found != NULL || interp_map_put(c->in, c->at, m, arg[0], arg[1]);
     } else if (call_is(c, "getOrDefault", 2)) {
         found = map_find(m, arg[0]);
         *c->out = found != NULL ? *found : arg[1];
     } else if (call_is(c, "put", 2)) {
         found = map_find(m, arg[0]);
         *c->out = found != NULL ? *found : value_null();
-        map_put(c->in->arena, m, arg[0], arg[1]);
+        *ok = interp_map_put(c->in, c->at, m, arg[0], arg[1]);
     } else if (call_is(c, "putAll", 1) && arg[0].type == V_MAP) {
-        for (size_t i = 0; i < arg[0].map->count; i++)
-            map_put(c->in->arena, m, arg[0].map->at[i].key, arg[0].map->at[i].value);
+        *ok = interp_map_put_all(c->in, c->at, m, arg[0].map);
         *c->out = value_null();
     } else if (call_is(c, "containsKey", 1)) {
         *c->out = value_bool(map_find(m, arg[0]) != NULL);
@@ -438,11 +429,12 @@ method_map(const struct call *c)
     } else if (call_is(c, "keySet", 0) || call_is(c, "values", 0) || call_is(c, "entrySet", 0)) {
         *c->out = value_list(c->in->arena);
         c->out->list->kind = str_is(c->name, "values") ? LIST_PLAIN : LIST_SET;
-        for (size_t i = 0; i < m->count; i++)
-            list_add(c->in->arena, c->out->list,
-                     str_is(c->name, "keySet")   ? m->at[i].key
-                     : str_is(c->name, "values") ? m->at[i].value
-                                                 : entry_of(c->in, &m->at[i]));
+        c->out->list->view = str_is(c->name, "values")   ? VIEW_VALUES
+                             : str_is(c->name, "keySet") ? VIEW_KEYS
+                                                         : VIEW_ENTRIES;
+        c->out->list->of = m;
+        c->out->list->changes = m->changes - 1;
+        *ok = map_view_refresh(c->in, c->at, c->out->list);
     } else {
         return false;
     }
@@ -494,11 +486,11 @@ call_known(struct interp *in, const struct node *call, struct value object, stru
             return true;
         break;
     case V_LIST:
-        *found = method_each(&c, &ok) || method_each_with(&c, &ok) || list_read(&c, &ok) ||
-                 list_change(&c, &ok);
+        *found = (object.list->of != NULL && method_view(&c, &ok)) || method_each(&c, &ok) ||
+                 method_each_with(&c, &ok) || list_read(&c, &ok) || list_change(&c, &ok);
         break;
     case V_MAP:
-        *found = method_each(&c, &ok) || method_each_with(&c, &ok) || method_map(&c);
+        *found = method_each(&c, &ok) || method_each_with(&c, &ok) || method_map(&c, &ok);
         break;
     case V_INT:
     case V_LONG:

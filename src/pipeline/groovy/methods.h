@@ -74,8 +74,8 @@ closure_takes_two(const struct closure *block)
 }
 
 /* methods.c. The block gets an entry of a map, or its key and its value if it takes two. */
-bool call_with_entry(const struct call *c, const struct closure *block, struct value key,
-                     struct value value, struct value *result) MUST_CHECK;
+bool call_with_entry(const struct call *c, const struct closure *block, struct value entry,
+                     struct value *result) MUST_CHECK;
 /* What a block of collectEntries() gave: a map, a pair or an entry. */
 bool map_put_entry(const struct call *c, struct value entry, struct map *to) MUST_CHECK;
 /* methods_text_rare.c. In capitals, or in small letters. */
@@ -87,6 +87,10 @@ bool method_map_rare(const struct call *c, bool *ok);
 bool method_iterator(const struct call *c, bool *ok);
 /* methods_number.c: upto, downto, step. The block gets each number from `from` to `last`, both with. */
 bool call_each_number(const struct call *c, int64_t from, int64_t last, int64_t by) MUST_CHECK;
+/* methods_map.c: of a list that is a view of a map, what would change it. */
+bool method_view(const struct call *c, bool *ok);
+/* What TreeMap has beside. */
+bool method_sorted_map(const struct call *c, bool *ok);
 /* methods_sets.c. False: no such method. */
 bool method_unique(const struct call *c, bool *ok);
 bool method_sets(const struct call *c, bool *ok);

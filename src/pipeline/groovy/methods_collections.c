@@ -284,7 +284,7 @@ map_compute(const struct call *c, bool *ok)
     if (result.type == V_NULL)
         map_remove(m, c->args->at[0]);
     else
-        map_put(c->in->arena, m, c->args->at[0], result);
+        *ok = interp_map_put(c->in, c->at, m, c->args->at[0], result);
     return true;
 }
 
@@ -292,7 +292,7 @@ map_compute(const struct call *c, bool *ok)
 static bool
 map_part(const struct call *c, bool *ok)
 {
-    const struct map *m = c->self.map;
+    struct map *m = c->self.map;
     const bool takes = str_starts(c->name, STR("take"));
     size_t n = 0;
 
@@ -302,7 +302,7 @@ map_part(const struct call *c, bool *ok)
                                                            : (size_t)c->args->at[0].number;
     } else if (c->block != NULL && (call_is(c, "takeWhile", 1) || call_is(c, "dropWhile", 1))) {
         for (struct value truth; n < m->count; n++) {
-            *ok = call_with_entry(c, c->block, m->at[n].key, m->at[n].value, &truth);
+            *ok = call_with_entry(c, c->block, value_entry_of(c->in->arena, m, n), &truth);
             if (!*ok || !value_truth(truth))
                 break;
         }
@@ -321,30 +321,52 @@ method_map_rare(const struct call *c, bool *ok)
     struct map *m = c->self.map;
     struct value result;
 
-    if (map_compute(c, ok) || map_part(c, ok))
+    if (map_compute(c, ok) || map_part(c, ok) || (m->is_sorted && method_sorted_map(c, ok)))
         return true;
     if (call_is(c, "forEach", 1) && c->block != NULL) {
         for (size_t i = 0; i < m->count && *ok; i++)
-            *ok = call_with_entry(c, c->block, m->at[i].key, m->at[i].value, &result);
+            *ok = call_with_entry(c, c->block, value_entry_of(c->in->arena, m, i), &result);
     } else if (call_is(c, "replaceAll", 1) && c->block != NULL) {
         for (size_t i = 0; i < m->count && *ok; i++) {
-            *ok = call_with_entry(c, c->block, m->at[i].key, m->at[i].value, &result);
+            *ok = call_with_entry(c, c->block, value_entry_of(c->in->arena, m, i), &result);
             if (*ok && i < m->count)
-                m->at[i].value = result;
+                map_put(c->in->arena, m, m->at[i].key, result);
         }
     } else if (call_is(c, "replace", 2)) {
         struct value *place = map_find(m, c->args->at[0]);
         *c->out = place == NULL ? value_null() : *place;
         if (place != NULL)
-            *place = c->args->at[1];
-    } else if ((call_is(c, "firstKey", 0) || call_is(c, "lastKey", 0)) && m->count > 0) {
-        *c->out = m->at[str_is(c->name, "firstKey") ? 0 : m->count - 1].key;
+            map_put(c->in->arena, m, c->args->at[0], c->args->at[1]);
     } else if (call_is(c, "toMapString", 0)) {
         *ok = call_give_shown(c);
     } else {
         return false;
     }
     return true;
+}
+
+/* Out of the list or the map, and out of what the iterator gave: `number` counts that. */
+static bool
+iterator_remove(const struct call *c, struct object *o)
+{
+    struct list *l = o->of.type == V_LIST ? o->of.list : NULL;
+    const size_t i = (size_t)o->number - 1;
+    const struct args last = {.at = {o->number > 0 ? o->list->at[i] : value_null()}, .count = 1};
+    const struct call drop = call_make(c->in, c->at, o->of, STR("remove"), &last, c->out);
+    bool ok = true;
+
+    if (o->number == 0 || l == NULL || (l->of == NULL && i >= l->count))
+        return interp_throw(c->in, c->at, "IllegalStateException", "null");
+    if (l->kind == LIST_ARRAY)
+        return interp_throw(c->in, c->at, "UnsupportedOperationException", "remove");
+    if (l->of != NULL)
+        (void)method_view(&drop, &ok);
+    else
+        remove_at(l, i);
+    remove_at(o->list, i);
+    o->number--;
+    *c->out = value_null();
+    return ok;
 }
 
 /* What an iterator() has still to give. */
@@ -360,6 +382,8 @@ method_iterator(const struct call *c, bool *ok)
             *ok = interp_throw(c->in, c->at, "NoSuchElementException", "null");
         else
             *c->out = o->list->at[o->number++];
+    } else if (call_is(c, "remove", 0)) {
+        *ok = iterator_remove(c, o);
     } else {
         return false;
     }

@@ -11,8 +11,7 @@ static bool
 ask(const struct call *c, struct value item, struct value *result)
 {
     if (value_is_object(item, "Entry"))
-        return call_with_entry(c, c->block, *map_find_text(item.object->fields, "key"),
-                               *map_find_text(item.object->fields, "value"), result);
+        return call_with_entry(c, c->block, item, result);
     return interp_call_closure(c->in, c->block, &item, 1, result);
 }
 
@@ -22,8 +21,6 @@ compare(const struct call *c, struct value a, struct value b, int *order)
 {
     struct value pair[2] = {a, b}, result;
 
-    if (!interp_spend(c->in, c->at, interp_weight(a)))
-        return false;
     if (closure_takes_two(c->block)) {
         if (!interp_call_closure(c->in, c->block, pair, 2, &result))
             return false;
@@ -35,9 +32,7 @@ compare(const struct call *c, struct value a, struct value b, int *order)
     }
     if (c->block != NULL && (!ask(c, a, &pair[0]) || !ask(c, b, &pair[1])))
         return false;
-    return value_compare(pair[0], pair[1], order) ||
-           interp_throw(c->in, c->at, "ClassCastException", "cannot compare %s with %s",
-                        value_type_name(pair[0]), value_type_name(pair[1]));
+    return operator_compare(c->in, c->at, pair[0], pair[1], order);
 }
 
 /* What lists, maps (their entries) and texts (their characters) have in common: items. */
@@ -447,6 +442,7 @@ method_list(const struct call *c, bool *ok)
     } else if (call_is(c, "iterator", 0)) {
         *c->out = value_object(c->in->arena, "Iterator");
         c->out->object->list = part(c, l, 0, l->count).list;
+        c->out->object->of = c->self;
     } else if (call_is(c, "toArray", 0) || call_is(c, "stream", 0) ||
                call_is(c, "asUnmodifiable", 0) || call_is(c, "clone", 0)) {
         *c->out = part(c, l, 0, l->count);
@@ -487,23 +483,23 @@ method_map(const struct call *c, bool *ok)
     } else if (call_is(c, "putIfAbsent", 2)) {
         const struct value *v = map_find(m, arg[0]);
         *c->out = v == NULL ? value_null() : *v;
-        if (v == NULL)
-            map_put(c->in->arena, m, arg[0], arg[1]);
+        *ok = v != NULL || interp_map_put(c->in, c->at, m, arg[0], arg[1]);
     } else if (call_is(c, "withDefault", 1) && c->block != NULL) {
         m->fallback = c->block;
         *c->out = c->self;
     } else if (call_is(c, "get", 1) || call_is(c, "getAt", 1)) {
         *ok = interp_map_get(c->in, m, arg[0], c->out);
     } else if (call_is(c, "putAt", 2)) {
-        map_put(c->in->arena, m, arg[0], arg[1]);
+        *ok = interp_map_put(c->in, c->at, m, arg[0], arg[1]);
     } else if (call_is(c, "clear", 0)) {
         map_clear(m);
     } else if (call_is(c, "plus", 1) || call_is(c, "leftShift", 1)) {
-        struct value sum;
-        *ok = operator_binary(c->in, c->at, T_ADD, c->self, arg[0], &sum);
-        if (*ok && str_is(c->name, "leftShift"))
-            *m = *sum.map;
-        *c->out = sum;
+        if (str_is(c->name, "plus") || arg[0].type != V_MAP) {
+            *ok = operator_binary(c->in, c->at, T_ADD, c->self, arg[0], c->out);
+        } else {
+            *ok = interp_map_put_all(c->in, c->at, m, arg[0].map);
+            *c->out = c->self;
+        }
     } else if (call_is(c, "minus", 1) && arg[0].type == V_MAP) {
         *c->out = value_map(c->in->arena);
         for (size_t i = 0; i < m->count; i++) {
@@ -518,11 +514,9 @@ method_map(const struct call *c, bool *ok)
                 map_put(c->in->arena, c->out->map, m->at[i].key, m->at[i].value);
         }
     } else if (call_is(c, "collectEntries", 0) || call_is(c, "asImmutable", 0) || call_is(c, "clone", 0)) {
-        *c->out = value_map(c->in->arena);
-        for (size_t i = 0; i < m->count; i++)
-            map_put(c->in->arena, c->out->map, m->at[i].key, m->at[i].value);
+        *ok = map_copy(c->in, c->at, m, m->is_sorted && !str_is(c->name, "collectEntries"), c->out);
     } else if (call_is(c, "first", 0) && m->count > 0) {
-        *c->out = value_entry(c->in->arena, m->at[0].key, m->at[0].value);
+        *c->out = value_entry_of(c->in->arena, m, 0);
     } else if (call_is(c, "iterator", 0)) {
         *c->out = value_object(c->in->arena, "Iterator");
         c->out->object->list = items_of(c);

@@ -23,9 +23,11 @@ make_keys(struct interp *in, const struct node *at, struct list *l)
 bool
 set_contains(struct interp *in, const struct node *at, struct list *set, struct value v, bool *out)
 {
-    if (!make_keys(in, at, set) || !interp_spend(in, at, 1 + interp_weight(v)))
+    const bool is_map = set->of != NULL && set->view == VIEW_KEYS && !set->of->is_sorted;
+
+    if ((!is_map && !make_keys(in, at, set)) || !interp_spend(in, at, 1 + interp_weight(v)))
         return false;
-    *out = map_find(set->keys, v) != NULL;
+    *out = map_find(is_map ? set->of : set->keys, v) != NULL;
     return true;
 }
 
@@ -60,6 +62,8 @@ list_put(struct interp *in, const struct node *at, struct list *l, struct value 
     bool has = false;
 
     *added = false;
+    if (l->of != NULL)
+        return interp_throw(in, at, "UnsupportedOperationException", "null");
     if (list_is_set(l) && !set_contains(in, at, l, v, &has))
         return false;
     if (has)

@@ -134,15 +134,16 @@ new_collection(struct interp *in, const struct node *at, struct str name, const 
                             "a " STR_FMT " with a comparator is not supported; sort a list",
                             STR_ARG(name));
     *out = is_map ? value_map(in->arena) : value_list(in->arena);
-    if (!is_map)
+    if (is_map)
+        out->map->is_sorted = map_type_is_sorted(name);
+    else
         out->list->kind = kind;
+    if (is_map && args->named != NULL && !interp_map_put_all(in, at, out->map, args->named))
+        return false;
     if (args->count == 0 || args->at[0].type != out->type)
         return true;
-    if (!is_map)
-        return list_put_all(in, at, out->list, args->at[0].list, &ignored);
-    for (size_t i = 0; i < args->at[0].map->count; i++)
-        map_put(in->arena, out->map, args->at[0].map->at[i].key, args->at[0].map->at[i].value);
-    return true;
+    return is_map ? interp_map_put_all(in, at, out->map, args->at[0].map)
+                  : list_put_all(in, at, out->list, args->at[0].list, &ignored);
 }
 
 bool
@@ -415,7 +416,9 @@ object_static(struct interp *in, const struct node *call, struct str class_name,
                str_is(name, "toString")) {
         *out = value_text(interp_text(in, a));
     } else if (args->count == 0 && (str_is(name, "getName") || str_is(name, "getSimpleName"))) {
-        *out = value_text(class_shown(in->arena, class_name, str_is(name, "getSimpleName")));
+        *out = value_text(class_find(in, class_name) != NULL
+                              ? class_name
+                              : class_shown(in->arena, class_name, str_is(name, "getSimpleName")));
     } else if (str_is(name, "newInstance") || str_is(name, "new")) {
         return object_new(in, call, class_name, args, out, found);
     } else {
@@ -484,6 +487,14 @@ method_record(struct interp *in, const struct object *o, struct str name, struct
 }
 
 bool
+entry_set(struct interp *in, const struct node *at, const struct object *o, struct value v)
+{
+    map_put_text(in->arena, o->fields, "value", v);
+    return o->of.type != V_MAP ||
+           interp_map_put(in, at, o->of.map, *map_find_text(o->fields, "key"), v);
+}
+
+bool
 method_object(struct interp *in, const struct node *call, struct value object, struct str name,
               const struct args *args, struct value *out, bool *found)
 {
@@ -514,6 +525,9 @@ method_object(struct interp *in, const struct node *call, struct value object, s
     if (value_is_object(object, "Entry") && args->count == 0 &&
         (str_is(name, "getKey") || str_is(name, "getValue"))) {
         *out = *map_find_text(o->fields, str_is(name, "getKey") ? "key" : "value");
+    } else if (value_is_object(object, "Entry") && args->count == 1 && str_is(name, "setValue")) {
+        *out = *map_find_text(o->fields, "value");
+        return entry_set(in, call, o, a);
     } else if (value_is_object(object, "JsonSlurper") && args->count == 1 &&
                str_is(name, "parseText")) {
         return json_to_value(in, call, interp_text(in, a), out);

@@ -83,13 +83,11 @@ add(struct interp *in, const struct node *at, struct value a, struct value b, st
                                 : list_put(in, at, sum.list, b, &changed);
     }
     if (a.type == V_MAP && b.type == V_MAP) {
-        struct value sum = value_map(in->arena);
-        for (size_t i = 0; i < a.map->count; i++)
-            map_put(in->arena, sum.map, a.map->at[i].key, a.map->at[i].value);
-        for (size_t i = 0; i < b.map->count; i++)
-            map_put(in->arena, sum.map, b.map->at[i].key, b.map->at[i].value);
+        struct value sum;
+        if (!map_copy(in, at, a.map, a.map->is_sorted, &sum))
+            return false;
         *out = sum;
-        return true;
+        return interp_map_put_all(in, at, sum.map, b.map);
     }
     if (value_is_object(a, "Date") || value_is_object(a, "StringBuilder"))
         return call_operator(in, at, a, value_is_object(a, "Date") ? "plus" : "append", b, out);
@@ -185,17 +183,58 @@ range(struct interp *in, const struct node *at, struct value a, struct value b, 
     return true;
 }
 
+/* By a method of the class of the file, if it has one. */
+static bool
+ask_instance(struct interp *in, const struct node *at, struct value a, const char *name,
+             struct value b, struct value *out, bool *found)
+{
+    const struct args args = {.at = {b}, .count = 1};
+
+    return !class_is_instance(a) || class_call(in, at, a, str_of(name), &args, out, found);
+}
+
+bool
+operator_compare(struct interp *in, const struct node *at, struct value a, struct value b, int *out)
+{
+    struct value order;
+    bool found = false;
+
+    if (!interp_spend_for(in, at, a, b) ||
+        !ask_instance(in, at, a, "compareTo", b, &order, &found))
+        return false;
+    if (found ? value_is_number(order) && value_compare(order, value_int(0), out)
+              : value_compare(a, b, out))
+        return true;
+    return interp_throw(in, at, "IllegalArgumentException", "cannot compare %s with %s",
+                        value_type_name(a), value_type_name(b));
+}
+
+static bool
+is_equal(struct interp *in, const struct node *at, struct value a, struct value b, bool *out)
+{
+    struct value result;
+    bool found = false;
+
+    if (b.type != V_NULL && !ask_instance(in, at, a, "compareTo", b, &result, &found))
+        return false;
+    if (found) {
+        *out = value_is_number(result) && !value_truth(result);
+        return true;
+    }
+    if (b.type != V_NULL && !ask_instance(in, at, a, "equals", b, &result, &found))
+        return false;
+    *out = found && value_truth(result);
+    return found || interp_equal(in, at, a, b, EQUAL_BY_VALUE, out);
+}
+
 static bool
 order(struct interp *in, const struct node *at, enum token_type op, struct value a, struct value b,
       struct value *out)
 {
     int c = 0;
 
-    if (!interp_spend_for(in, at, a, b))
+    if (!operator_compare(in, at, a, b, &c))
         return false;
-    if (!value_compare(a, b, &c))
-        return interp_throw(in, at, "IllegalArgumentException", "cannot compare %s with %s",
-                            value_type_name(a), value_type_name(b));
     *out = op == T_COMPARE ? value_int(c)
                            : value_bool(op == T_LESS         ? c < 0
                                         : op == T_LESS_EQUAL ? c <= 0
@@ -284,7 +323,7 @@ binary(struct interp *in, const struct node *at, enum token_type op, struct valu
         return true;
     case T_EQUAL:
     case T_NOT_EQUAL:
-        if (!interp_equal(in, at, a, b, EQUAL_BY_VALUE, &truth))
+        if (!is_equal(in, at, a, b, &truth))
             return false;
         *out = value_bool(truth == (op == T_EQUAL));
         return true;
@@ -419,8 +458,9 @@ operator_instanceof(struct value v, struct str type)
                                                : list_kind_of(type) == LIST_SORTED_SET)
                    : str_is(type, "List") || str_is(type, "ArrayList");
     case V_MAP:
-        return str_is(type, "Map") || str_is(type, "LinkedHashMap") || str_is(type, "HashMap") ||
-               str_is(type, "Object");
+        return str_is(type, "Map") || str_is(type, "Object") ||
+               (v.map->is_sorted ? map_type_is_sorted(type)
+                                 : str_is(type, "LinkedHashMap") || str_is(type, "HashMap"));
     case V_CLOSURE:
         return str_is(type, "Closure") || str_is(type, "Object");
     case V_EXCEPTION:
@@ -588,6 +628,8 @@ operator_cast(struct interp *in, const struct node *at, struct value v, struct s
     if (v.type == V_LIST && !operator_instanceof(v, type) &&
         (list_kind_of(type) != LIST_PLAIN || v.list->kind != LIST_PLAIN))
         return cast_list(in, at, v, type, out);
+    if (v.type == V_MAP && map_type_is_sorted(type) && !v.map->is_sorted)
+        return map_copy(in, at, v.map, true, out);
     if (str_is(type, "int") || str_is(type, "Integer"))
         return cast_integer(in, at, v, false, is_declaration, out);
     if (str_is(type, "long") || str_is(type, "Long"))

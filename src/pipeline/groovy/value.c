@@ -55,6 +55,15 @@ value_entry(struct arena *a, struct value key, struct value v)
     return entry;
 }
 
+struct value
+value_entry_of(struct arena *a, struct map *m, size_t i)
+{
+    struct value entry = value_entry(a, m->at[i].key, m->at[i].value);
+
+    entry.object->of = (struct value){.type = V_MAP, .map = m};
+    return entry;
+}
+
 bool
 value_is_object(struct value v, const char *class_name)
 {
@@ -125,6 +134,13 @@ same_number(struct value a, struct value b)
         return false;
     return a.is_wide ? a.is_negative == b.is_negative && str_equal(a.magnitude, b.magnitude)
                      : a.number == b.number;
+}
+
+bool
+object_is_its_fields(const struct object *o)
+{
+    return o->class_node == NULL ? str_is(o->class_name, "Entry")
+                                 : (o->class_node->transforms & TRANSFORM_EQUALS) != 0;
 }
 
 /* Does `mode` tell the two apart before their contents are looked at? */
@@ -261,6 +277,16 @@ equal_maps(const struct map *a, const struct map *b, enum equality mode, unsigne
 }
 
 static bool
+equal_objects(struct value a, struct value b, enum equality mode, unsigned depth, unsigned *left)
+{
+    if (value_is_object(a, "Date") && value_is_object(b, "Date"))
+        return a.object->number == b.object->number;
+    if (!object_is_its_fields(a.object) || !str_equal(a.object->class_name, b.object->class_name))
+        return false;
+    return equal_maps(a.object->fields, b.object->fields, mode, depth, left);
+}
+
+static bool
 equal_at(struct value a, struct value b, enum equality mode, unsigned depth, unsigned *left)
 {
     if (depth > VALUE_DEPTH_MAX || *left == 0)
@@ -290,8 +316,7 @@ equal_at(struct value a, struct value b, enum equality mode, unsigned depth, uns
         return a.host == b.host && a.data == b.data &&
                (a.host != HOST_CLASS || str_equal(a.text, b.text));
     case V_OBJECT:
-        return a.object == b.object || (value_is_object(a, "Date") && value_is_object(b, "Date") &&
-                                        a.object->number == b.object->number);
+        return a.object == b.object || equal_objects(a, b, mode, depth, left);
     default:
         return false;
     }
@@ -567,7 +592,10 @@ format_at(struct value v, struct formatting *f, struct strbuf *out, unsigned dep
         strbuf_add_cstr(out, "closure");
         return true;
     case V_EXCEPTION:
-        strbuf_add_cstr(out, value_package(v.exception->class_name));
+        if (v.exception->object != NULL && f->instance != NULL)
+            return f->instance(f, v, out);
+        if (v.exception->object == NULL)
+            strbuf_add_cstr(out, value_package(v.exception->class_name));
         strbuf_add(out, v.exception->class_name);
         if (!v.exception->has_no_message)
             strbuf_addf(out, ": " STR_FMT, STR_ARG(v.exception->message));
@@ -634,7 +662,7 @@ value_type_name(struct value v)
                : v.list->kind == LIST_SORTED_SET ? "java.util.TreeSet"
                                                  : "java.util.ArrayList";
     case V_MAP:
-        return "java.util.LinkedHashMap";
+        return v.map->is_sorted ? "java.util.TreeMap" : "java.util.LinkedHashMap";
     case V_CLOSURE:
         return "groovy.lang.Closure";
     case V_EXCEPTION:
@@ -765,6 +793,7 @@ list_reserve(struct arena *a, struct list *l, size_t count)
 void
 list_assign(struct list *l, const struct list *other)
 {
+    l->of = NULL;
     l->at = other->at;
     l->count = other->count;
     l->capacity = other->capacity;

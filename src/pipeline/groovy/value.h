@@ -87,10 +87,15 @@ enum list_kind {
     LIST_SET,   /* no two are equal as keys; in the order of insertion */
     LIST_SORTED_SET,
 };
+enum map_view { VIEW_KEYS, VIEW_VALUES, VIEW_ENTRIES };
 struct list {
     struct value *at;
     size_t count, capacity;
     enum list_kind kind;
+    struct map *of; /* keySet(), values() or entrySet() of this map, which map_view_refresh() makes anew when
+                     * the map is another; NULL: a list of its own */
+    enum map_view view;
+    unsigned changes; /* the map's, when this was made */
     struct map *keys; /* of a set: its items, made when they are first asked for; NULL, or of another
                        * number: there are others now */
 };
@@ -107,11 +112,13 @@ enum equality {
     EQUAL_AS_KEYS,  /* Java's equals(): 1 is not 1L, and a GString misses */
     EQUAL_BY_VALUE, /* Groovy's ==: 1 == 1.0, and a GString is its text */
 };
-/* In the order of insertion. Read `at` and `count` as you like; change them by map_*(), which keep
- * the index (there is one from some size on). */
+/* In the order of insertion, or of its keys. Read `at` and `count` as you like; change them by map_*(),
+ * which keep the index (there is one from some size on). */
 struct map {
     struct map_entry *at;
     size_t count, capacity;
+    bool is_sorted; /* a TreeMap, without an index: interp_map_put() sees that its keys can be compared */
+    unsigned changes; /* how often it was changed */
     const struct closure *fallback; /* withDefault { key -> }: what a missing key gets */
     enum equality by;               /* EQUAL_AS_KEYS but for sets that unique() and others make */
     uint32_t *index;                /* of `index_size`, a power of two: entries + 1, 0 is free */
@@ -129,10 +136,15 @@ struct object {
     size_t capacity; /* StringBuilder */
     struct str pattern; /* Matcher; of formatters the zone */
     int64_t number;     /* Date: ms since 1970; Matcher: the present match, or -1 */
-    struct list *list;  /* Matcher: all matches */
+    struct list *list;  /* Matcher: all matches; Iterator: what it gives, a copy */
+    struct value of;    /* Entry: its map; Iterator: whose it is */
 };
 
+/* Are two of them equal if their fields are? Entries of maps, and @EqualsAndHashCode, @Canonical. */
+bool object_is_its_fields(const struct object *o);
+
 struct exception {
+    struct object *object; /* of a class of the file: its fields; NULL: it has none */
     struct str class_name; /* "AbortException" */
     struct str message;
     unsigned line, column;
@@ -177,6 +189,8 @@ struct value value_object(struct arena *a, const char *class_name);
 struct value value_record(struct arena *a, const char *class_name, struct value text);
 /* Of a map: has .key and .value, reads "k=v". */
 struct value value_entry(struct arena *a, struct value key, struct value v);
+/* The same of an entry of the map itself: setValue() is kept there. */
+struct value value_entry_of(struct arena *a, struct map *m, size_t i);
 static inline struct value
 value_real(double d)
 {
@@ -273,10 +287,14 @@ void list_assign(struct list *l, const struct list *other);
 struct value *map_find(const struct map *m, struct value key);
 struct value *map_find_text(const struct map *m, const char *key);
 void map_put(struct arena *a, struct map *m, struct value key, struct value v);
-struct value map_entries(struct arena *a, const struct map *m); /* a list */
+struct value map_entries(struct arena *a, struct map *m); /* a list */
 void map_put_text(struct arena *a, struct map *m, const char *key, struct value v);
 void map_reserve(struct arena *a, struct map *m, size_t count);
 void map_remove(struct map *m, struct value key); /* takes as long as a walk */
+/* Without the entries whose place in `drops` says so. */
+void map_drop(struct arena *a, struct map *m, const bool *drops);
+/* Of a sorted map: how many keys come before this one. */
+size_t map_place(const struct map *m, struct value key);
 void map_clear(struct map *m);
 /* As how many values a text or a number counts that is looked at, beside the one that it is. */
 size_t value_cost(struct value v);

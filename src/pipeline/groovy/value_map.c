@@ -131,6 +131,9 @@ hash_at(struct value v, enum equality mode, uint64_t seed, unsigned depth, unsig
     case V_HOST:
         return v.host == HOST_CLASS ? hash_text(v.text, seed) : hash_pointer(v.data, seed);
     case V_OBJECT:
+        if (object_is_its_fields(v.object))
+            return hash_at((struct value){.type = V_MAP, .map = v.object->fields}, mode, seed,
+                           depth + 1, left);
         return value_is_object(v, "Date") ? hash_mix(seed, (uint64_t)v.object->number)
                                           : hash_pointer(v.object, seed);
     }
@@ -208,9 +211,37 @@ index_build(struct arena *a, struct map *m, size_t capacity)
         index_add(m, i);
 }
 
+size_t
+map_place(const struct map *m, struct value key)
+{
+    size_t from = 0, to = m->count;
+
+    while (from < to) {
+        const size_t middle = from + (to - from) / 2;
+        int order = 0;
+        (void)value_compare(m->at[middle].key, key, &order);
+        from = order < 0 ? middle + 1 : from;
+        to = order < 0 ? to : middle;
+    }
+    return from;
+}
+
+static struct value *
+find_sorted(const struct map *m, struct value key)
+{
+    const size_t i = map_place(m, key);
+    int order = 1;
+
+    return i < m->count && value_compare(m->at[i].key, key, &order) && order == 0
+               ? &m->at[i].value
+               : NULL;
+}
+
 struct value *
 map_find(const struct map *m, struct value key)
 {
+    if (m->is_sorted)
+        return find_sorted(m, key);
     if (m->index != NULL) {
         const uint32_t entry = m->index[slot_of(m, key)];
         return entry == 0 ? NULL : &m->at[entry - 1].value;
@@ -239,7 +270,7 @@ map_reserve(struct arena *a, struct map *m, size_t count)
         memcpy(at, m->at, m->count * sizeof(*at));
     m->at = at;
     m->capacity = count;
-    if (count > INDEX_FROM)
+    if (count > INDEX_FROM && !m->is_sorted)
         index_build(a, m, count);
 }
 
@@ -247,27 +278,33 @@ void
 map_put(struct arena *a, struct map *m, struct value key, struct value v)
 {
     struct value *found = map_find(m, key);
+    size_t i = m->count;
 
+    m->changes++;
     if (found != NULL) {
         *found = v;
         return;
     }
     if (m->count == m->capacity)
         map_reserve(a, m, m->capacity == 0 ? 8 : m->capacity * 2);
-    m->at[m->count].key = key;
-    m->at[m->count].value = v;
+    if (m->is_sorted) {
+        i = map_place(m, key);
+        memmove(&m->at[i + 1], &m->at[i], (m->count - i) * sizeof(*m->at));
+    }
+    m->at[i].key = key;
+    m->at[i].value = v;
     m->count++;
     if (m->index != NULL)
         index_add(m, m->count - 1);
 }
 
 struct value
-map_entries(struct arena *a, const struct map *m)
+map_entries(struct arena *a, struct map *m)
 {
     struct value v = value_list(a);
 
     for (size_t i = 0; i < m->count; i++)
-        list_add(a, v.list, value_entry(a, m->at[i].key, m->at[i].value));
+        list_add(a, v.list, value_entry_of(a, m, i));
     return v;
 }
 
@@ -280,6 +317,7 @@ map_put_text(struct arena *a, struct map *m, const char *key, struct value v)
 void
 map_clear(struct map *m)
 {
+    m->changes++;
     m->count = 0;
     m->capacity = 0; /* what walks the map may still hold its entries */
     m->index = NULL;
@@ -320,4 +358,19 @@ map_remove(struct map *m, struct value key)
         index_remove(m, slot_of(m, key), i);
     memmove(&m->at[i], &m->at[i + 1], (m->count - i - 1) * sizeof(*m->at));
     m->count--;
+    m->changes++;
+}
+
+void
+map_drop(struct arena *a, struct map *m, const bool *drops)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < m->count; i++)
+        if (!drops[i])
+            m->at[kept++] = m->at[i];
+    m->count = kept;
+    m->changes++;
+    if (m->index != NULL)
+        index_build(a, m, m->capacity);
 }

@@ -181,10 +181,8 @@ parse_if(struct parser *p)
     return n;
 }
 
-static struct node *parse_declaration(struct parser *p);
-
-static bool
-starts_declaration(struct parser *p)
+bool
+parser_starts_declaration(struct parser *p)
 {
     size_t n;
     const struct token *t;
@@ -222,7 +220,7 @@ parse_for(struct parser *p)
     } else {
         parser_back(p, start);
         if (!parser_is(p, T_SEMICOLON))
-            n->a = starts_declaration(p) ? parse_declaration(p) : parse_expression(p);
+            n->a = parser_starts_declaration(p) ? parse_declaration(p) : parse_expression(p);
         if ((n->a != NULL && n->a->type == N_DECLARE_MANY) || parser_is(p, T_COMMA))
             parser_fail(p, p->at, "'for' of a Jenkinsfile's Groovy starts with one variable only");
         parser_expect(p, T_SEMICOLON, "in 'for (start; condition; step)'");
@@ -316,7 +314,7 @@ parse_try(struct parser *p)
     return n;
 }
 
-static struct node *
+struct node *
 parse_method(struct parser *p, struct node *n)
 {
     n->type = N_METHOD;
@@ -369,7 +367,7 @@ parse_declare_many(struct parser *p, bool is_assignment)
     return n;
 }
 
-static struct node *
+struct node *
 parse_declaration(struct parser *p)
 {
     struct node *first = NULL, *block = NULL;
@@ -407,17 +405,7 @@ parse_declaration(struct parser *p)
     return block != NULL ? block : first;
 }
 
-static void
-skip_types(struct parser *p) /* implements A, B<C> */
-{
-    while (!p->failed && parser_type_length(p, 0) > 0) {
-        (void)parse_type(p);
-        if (!parser_accept(p, T_COMMA))
-            return;
-    }
-}
-
-static bool
+bool
 parse_modifiers(struct parser *p)
 {
     bool is_static = false;
@@ -431,117 +419,6 @@ parse_modifiers(struct parser *p)
 }
 
 /* A(1), B: the constants of an enum, each as if it were a `new`. */
-static void
-parse_constants(struct parser *p, struct node *owner)
-{
-    struct node all = {0};
-
-    while (!p->failed && parser_is(p, T_NAME)) {
-        struct node *one = node_new(p, N_NEW, p->at);
-        one->text = p->at->text;
-        parser_next(p);
-        if (parser_is(p, T_LPAREN))
-            parse_arguments(p, one);
-        node_append(&all, one);
-        if (!parser_accept(p, T_COMMA))
-            break;
-    }
-    parser_accept(p, T_SEMICOLON);
-    owner->params = all.first;
-}
-
-static struct node *parse_class(struct parser *p);
-
-static void
-parse_member(struct parser *p, struct node *owner)
-{
-    bool is_static;
-    struct node *n;
-
-    while (parser_is(p, T_AT) && !p->failed) {
-        parser_next(p);
-        parser_expect(p, T_NAME, "after '@'");
-        if (parser_is(p, T_LPAREN)) {
-            struct node ignored = {0};
-            parse_arguments(p, &ignored);
-        }
-    }
-    is_static = parse_modifiers(p);
-    if (parser_word(p, WORD_CLASS) || parser_word(p, WORD_ENUM) || parser_word(p, WORD_INTERFACE)) {
-        if (parser_enter(p)) {
-            node_append(owner, parse_class(p));
-            parser_leave(p);
-        }
-        return;
-    }
-    if (parser_is(p, T_LBRACE)) {
-        parser_fail(p, p->at, "an initializer block in a class is not supported");
-        return;
-    }
-    n = node_new(p, N_DECLARE, p->at);
-    if (parser_is(p, T_NAME) && p->at[1].type == T_LPAREN) { /* a constructor */
-        n->text = p->at->text;
-        parser_next(p);
-        n = parse_method(p, n);
-    } else if (starts_declaration(p)) {
-        n = parse_declaration(p);
-    } else {
-        parser_fail(p, p->at, "expected a field or a method of the class");
-        return;
-    }
-    n->is_static = is_static;
-    if (n->type == N_DECLARE_MANY && n->b == NULL) {
-        for (struct node *one = n->first, *next; one != NULL; one = next) {
-            next = one->next;
-            one->next = NULL;
-            one->is_static = is_static;
-            node_append(owner, one);
-        }
-        return;
-    }
-    node_append(owner, n);
-}
-
-static struct node *
-parse_class(struct parser *p)
-{
-    struct node *n = node_new(p, N_CLASS, p->at);
-    const bool is_interface = parser_word(p, WORD_INTERFACE);
-    struct place open;
-
-    n->is_enum = parser_word(p, WORD_ENUM);
-    parser_next(p);
-    n->text = p->at->text;
-    parser_expect(p, T_NAME, "as the name of the class");
-    if (parser_word(p, WORD_EXTENDS)) {
-        parser_next(p);
-        n->type_text = parse_type(p);
-        if (parser_accept(p, T_COMMA))
-            skip_types(p);
-    }
-    if (parser_word(p, WORD_IMPLEMENTS)) {
-        parser_next(p);
-        skip_types(p);
-    }
-    open = parser_place(p);
-    parser_expect(p, T_LBRACE, "to open the class");
-    if (n->is_enum)
-        parse_constants(p, n);
-    if (is_interface) { /* names only */
-        for (unsigned depth = 1; !p->failed && !parser_is(p, T_END); parser_next(p)) {
-            depth += parser_is(p, T_LBRACE);
-            depth -= parser_is(p, T_RBRACE);
-            if (depth == 0)
-                break;
-        }
-    }
-    while (!p->failed && !parser_is(p, T_RBRACE) && !parser_is(p, T_END))
-        if (!parser_accept(p, T_SEMICOLON))
-            parse_member(p, n);
-    parser_close(p, T_RBRACE, open, "the class");
-    return n;
-}
-
 static struct node *
 parse_import(struct parser *p)
 {
@@ -595,7 +472,7 @@ parse_annotation(struct parser *p)
     }
     if (str_is(name, "Library")) {
         const bool is_underscore = parser_is(p, T_NAME) && str_is(p->at->text, "_");
-        if (!is_underscore && !parser_word(p, WORD_IMPORT) && !starts_declaration(p))
+        if (!is_underscore && !parser_word(p, WORD_IMPORT) && !parser_starts_declaration(p))
             parser_fail(p, &start, "@Library must be followed by '_' or an import");
         if (is_underscore)
             parser_next(p);
@@ -608,6 +485,8 @@ parse_annotation(struct parser *p)
     n = parse_statement(p);
     if (str_is(name, "Field") && n->type == N_DECLARE)
         n->is_field = true;
+    if (n->type == N_CLASS)
+        parser_annotate(p, n, name, call.first);
     return n;
 }
 
@@ -749,6 +628,8 @@ parse_statement_inner(struct parser *p)
         return parse_labelled(p);
     if (parser_is(p, T_AT))
         return parse_annotation(p);
+    if (parser_starts_trait(p))
+        return parse_trait(p);
     if (parser_is(p, T_KEYWORD)) {
         n = parse_keyword_statement(p);
         if (n != NULL)
@@ -756,7 +637,7 @@ parse_statement_inner(struct parser *p)
     }
     if (parser_is(p, T_LBRACE) && !p->failed)
         return parse_closure(p);
-    if (starts_declaration(p))
+    if (parser_starts_declaration(p))
         return parse_declaration(p);
     if (starts_many(p))
         return parse_declare_many(p, true);

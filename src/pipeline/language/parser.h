@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* parser.h - what parser.c (statements), parser_expression.c and parser_number.c share.
+/* parser.h - what parser.c (statements), parser_class.c, parser_expression.c and parser_number.c share.
  * A pointer to a token holds until the next one is read or one further ahead is looked at. */
 #pragma once
 #include "pipeline/language/lexer.h"
@@ -169,6 +169,17 @@ parser_is_type(const struct token *t) /* String, int, boolean ... */
     return (t->word_kind & WORD_IS_TYPE) != 0 ||
            (t->type == T_NAME && t->text.at[0] >= 'A' && t->text.at[0] <= 'Z');
 }
+bool parser_starts_declaration(struct parser *p);
+struct node *parse_declaration(struct parser *p); /* of variables, or of a function */
+struct node *parse_method(struct parser *p, struct node *n); /* from its parameters on */
+bool parse_modifiers(struct parser *p); /* private static final ...; is `static` among them? */
+/* parser_class.c */
+struct node *parse_class(struct parser *p);
+/* What an annotation makes of a class; those that only say something about it are without effect. */
+void parser_annotate(struct parser *p, struct node *class, struct str name,
+                     const struct node *arguments);
+bool parser_starts_trait(const struct parser *p);
+struct node *parse_trait(struct parser *p);
 struct str parse_type(struct parser *p);   /* a.b.C<X>[] -> "C[]" */
 /* How many tokens a type takes from `offset`; 0 if there is none. */
 size_t parser_type_length(struct parser *p, size_t offset);

@@ -128,18 +128,28 @@ enum __attribute__((packed)) node_type {
     N_ASSERT,  /* a, b: message or NULL; text: source */
     N_METHOD,  /* text, params, first: statements */
     N_CLASS,   /* text, type_text: what it extends; first: N_DECLARE and N_METHOD (is_static), and the
-                * classes inside of it; params: constants of an enum, N_NEW each */
+                * classes inside of it; params: constants of an enum, N_NEW each; transforms; b: NULL, or
+                * N_UNSUPPORTED */
     N_LIBRARY, /* @Library: text is 'name@version' */
     N_IMPORT,  /* text: the class; type_text: its whole name */
     N_PASS,    /* nothing */
 };
 
+/* What annotations make of a class (N_CLASS). */
+enum transform {
+    TRANSFORM_TEXT = 1,   /* @ToString, @Canonical, @Immutable */
+    TRANSFORM_NAMES = 2,  /* @ToString(includeNames = true) */
+    TRANSFORM_EQUALS = 4, /* @EqualsAndHashCode, and the last two of the first */
+    TRANSFORM_TUPLE = 8,  /* @TupleConstructor, and the same */
+    TRANSFORM_FINAL = 16, /* @Immutable */
+};
 struct node {
     enum node_type type;
     enum token_type op;
     bool is_long : 1, is_safe : 1, is_spread : 1, is_command : 1, has_params : 1; /* bits: a tree is large */
     bool is_field : 1, is_block_arg : 1, is_big : 1, is_static : 1, is_enum : 1;
     bool is_double : 1, is_float : 1;
+    unsigned transforms : 5;
     unsigned line, column;
     int32_t scale;
     struct str text;
