@@ -182,21 +182,25 @@ is_zone_name(struct str zone)
 }
 
 bool
-zone_at(struct str zone, int64_t seconds, struct zone_moment *out)
+zone_read(struct str zone, struct strbuf *out)
 {
-    cleanup(strbuf_done) struct strbuf file = {0}, rule = {0};
     char path[128];
-    struct tzif z;
     struct err err;
-    size_t skip = 0, size = 0, last = 0;
 
     if (!is_zone_name(zone))
         return false;
     snprintf(path, sizeof(path), ZONE_FOLDER "/" STR_FMT, STR_ARG(zone));
-    if (!file_read(path, ZONE_FILE_MAX, &file, &err))
-        return false;
-    if (!read_header(strbuf_str(&file), 0, 4, &z, &skip) ||
-        !read_header(strbuf_str(&file), 44 + skip, 8, &z, &size))
+    return file_read(path, ZONE_FILE_MAX, out, &err);
+}
+
+bool
+zone_moment(struct str file, int64_t seconds, struct zone_moment *out)
+{
+    cleanup(strbuf_done) struct strbuf rule = {0};
+    struct tzif z;
+    size_t skip = 0, size = 0, last = 0;
+
+    if (!read_header(file, 0, 4, &z, &skip) || !read_header(file, 44 + skip, 8, &z, &size))
         return false;
     for (size_t i = 0; i < z.times; i++)
         if (number_64(z.at + 8 * i) <= seconds)
@@ -212,4 +216,12 @@ zone_at(struct str zone, int64_t seconds, struct zone_moment *out)
         return false;
     set_type(&z, last == 0 ? 0 : z.at[8 * z.times + last - 1], out);
     return true;
+}
+
+bool
+zone_at(struct str zone, int64_t seconds, struct zone_moment *out)
+{
+    cleanup(strbuf_done) struct strbuf file = {0};
+
+    return zone_read(zone, &file) && zone_moment(strbuf_str(&file), seconds, out);
 }

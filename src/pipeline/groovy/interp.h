@@ -87,6 +87,12 @@ struct interp_world {
     void (*settle)(struct interp *in, struct value *v);
 };
 
+/* A file of the tz database. */
+struct zone_file {
+    struct str name, bytes;
+};
+#define INTERP_ZONES_MAX 8 /* those of more zones are read each time */
+
 struct interp {
     struct arena *arena;
     const struct interp_world *world;
@@ -96,6 +102,8 @@ struct interp {
     size_t method_count;
     struct class_info classes[INTERP_CLASSES_MAX];
     size_t class_count;
+    struct zone_file zones[INTERP_ZONES_MAX];
+    size_t zone_count;
     enum completion completion;
     struct str label;    /* of a break or continue: the loop it means, or empty */
     struct value result; /* of a return */
@@ -188,8 +196,14 @@ bool object_static(struct interp *in, const struct node *call, struct str class_
                    struct str name, const struct args *args, struct value *out,
                    bool *found) MUST_CHECK;
 /* objects_date.c: SimpleDateFormat's letters; `zone` is empty for the machine's own. */
-struct str date_format(struct arena *a, int64_t ms, struct str pattern, struct str zone);
-struct value date_value(struct arena *a, int64_t ms);
+extern const char *const date_months[12], *const date_days[7]; /* "January", "Sunday" */
+struct str date_format(struct interp *in, int64_t ms, struct str pattern, struct str zone);
+struct value date_value(struct interp *in, int64_t ms);
+/* Seconds east of Greenwich, at that time. */
+int64_t date_offset(struct interp *in, int64_t seconds, struct str zone);
+/* objects_time.c: by the same letters; a text without an offset is of that zone. */
+bool date_parse(struct interp *in, const struct node *at, struct str text, struct str pattern,
+                struct str zone, int64_t *ms_out) MUST_CHECK;
 bool date_method(struct interp *in, const struct node *call, struct value object, struct str name,
                  const struct args *args, struct value *out, bool *found) MUST_CHECK;
 /* objects_json.c */

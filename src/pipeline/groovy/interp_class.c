@@ -475,6 +475,7 @@ show_fields(struct interp *in, const struct node *at, const struct class_info *c
 {
     cleanup(strbuf_done) struct strbuf text = {0};
     const char *between = "";
+    const struct value *v;
 
     *found = true;
     strbuf_addf(&text, STR_FMT "(", STR_ARG(c->node->text));
@@ -488,8 +489,8 @@ show_fields(struct interp *in, const struct node *at, const struct class_info *c
         if (!interp_enter(in, at))
             return false;
         in->depth--;
-        if (!interp_format(in, at, *map_find(o->fields, value_text(n->text)), INTERP_TEXT_MAX,
-                           &text))
+        v = map_find(o->fields, value_text(n->text)); /* NULL while the object is being made */
+        if (!interp_format(in, at, v == NULL ? value_null() : *v, INTERP_TEXT_MAX, &text))
             return false;
     }
     strbuf_add_char(&text, ')');

@@ -274,6 +274,7 @@ parent_exception(struct str name)
         {"ParseException", "Exception"},
         {"URISyntaxException", "Exception"},
         {"NumberFormatException", "IllegalArgumentException"},
+        {"DateTimeParseException", "DateTimeException"},
         {"PatternSyntaxException", "IllegalArgumentException"},
         {"ArrayIndexOutOfBoundsException", "IndexOutOfBoundsException"},
         {"StringIndexOutOfBoundsException", "IndexOutOfBoundsException"},

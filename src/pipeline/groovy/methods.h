@@ -91,6 +91,9 @@ bool call_each_number(const struct call *c, int64_t from, int64_t last, int64_t 
 bool method_view(const struct call *c, bool *ok);
 /* What TreeMap has beside. */
 bool method_sorted_map(const struct call *c, bool *ok);
+/* objects_time.c. False: no such method. */
+bool local_date_method(const struct call *c, bool *ok);
+bool local_date_static(const struct call *c, bool *ok);
 /* methods_sets.c. False: no such method. */
 bool method_unique(const struct call *c, bool *ok);
 bool method_sets(const struct call *c, bool *ok);

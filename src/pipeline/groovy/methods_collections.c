@@ -315,13 +315,34 @@ map_part(const struct call *c, bool *ok)
     return true;
 }
 
+/* collectEntries(map) { }, collect(list) { }: into what is given. */
+static bool
+map_collect_into(const struct call *c, bool *ok)
+{
+    const bool is_map = call_is(c, "collectEntries", 2);
+    struct map *m = c->self.map;
+
+    if (c->block == NULL || (!is_map && !call_is(c, "collect", 2)) ||
+        c->args->at[0].type != (is_map ? V_MAP : V_LIST))
+        return false;
+    *c->out = c->args->at[0];
+    for (size_t i = 0; i < m->count && *ok; i++) {
+        struct value result;
+        bool ignored;
+        *ok = call_with_entry(c, c->block, value_entry_of(c->in->arena, m, i), &result) &&
+              (is_map ? map_put_entry(c, result, c->out->map)
+                      : list_put(c->in, c->at, c->out->list, result, &ignored));
+    }
+    return true;
+}
+
 bool
 method_map_rare(const struct call *c, bool *ok)
 {
     struct map *m = c->self.map;
     struct value result;
 
-    if (map_compute(c, ok) || map_part(c, ok) || (m->is_sorted && method_sorted_map(c, ok)))
+    if (map_compute(c, ok) || map_part(c, ok) || map_collect_into(c, ok) || (m->is_sorted && method_sorted_map(c, ok)))
         return true;
     if (call_is(c, "forEach", 1) && c->block != NULL) {
         for (size_t i = 0; i < m->count && *ok; i++)
@@ -337,6 +358,14 @@ method_map_rare(const struct call *c, bool *ok)
         *c->out = place == NULL ? value_null() : *place;
         if (place != NULL)
             map_put(c->in->arena, m, c->args->at[0], c->args->at[1]);
+    } else if (call_is(c, "grep", 1) && c->block != NULL) {
+        *c->out = value_list(c->in->arena);
+        for (size_t i = 0; i < m->count && *ok; i++) {
+            struct value entry = value_entry_of(c->in->arena, m, i);
+            *ok = call_with_entry(c, c->block, entry, &result);
+            if (*ok && value_truth(result))
+                list_add(c->in->arena, c->out->list, entry);
+        }
     } else if (call_is(c, "toMapString", 0)) {
         *ok = call_give_shown(c);
     } else {

@@ -32,6 +32,8 @@ compare(const struct call *c, struct value a, struct value b, int *order)
     }
     if (c->block != NULL && (!ask(c, a, &pair[0]) || !ask(c, b, &pair[1])))
         return false;
+    for (size_t i = 0; i < 2 && c->block == NULL && c->self.type == V_MAP; i++)
+        pair[i] = *map_find_text(pair[i].object->fields, "value"); /* toSorted() */
     return operator_compare(c->in, c->at, pair[0], pair[1], order);
 }
 
@@ -115,16 +117,8 @@ method_sort(const struct call *c, bool *ok)
         *c->out = c->self;
         return true;
     }
-    if (c->self.type == V_MAP && c->block == NULL) { /* by its keys */
-        struct call keys = *c;
-        struct value list = value_list(c->in->arena), map = value_map(c->in->arena);
-        for (size_t i = 0; i < c->self.map->count; i++)
-            list_add(c->in->arena, list.list, c->self.map->at[i].key);
-        *ok = sorted(&keys, list.list, result.list);
-        for (size_t i = 0; *ok && i < result.list->count; i++)
-            map_put(c->in->arena, map.map, result.list->at[i],
-                    *map_find(c->self.map, result.list->at[i]));
-        *c->out = map;
+    if (c->self.type == V_MAP && c->block == NULL && str_is(c->name, "sort")) { /* by its keys */
+        *ok = map_copy(c->in, c->at, c->self.map, true, c->out);
         return true;
     }
     *ok = sorted(c, items_of(c), result.list);
@@ -275,8 +269,9 @@ method_walk(const struct call *c, bool *ok)
     if (n == ARRAY_COUNT(walks))
         return false;
     w.what = walks[n].what;
-    if (c->self.type == V_MAP && (w.what == WALK_TAKE || w.what == WALK_DROP))
-        return false; /* of a map they give one */
+    if (c->self.type == V_MAP && (w.what == WALK_TAKE || w.what == WALK_DROP ||
+                                  w.what == WALK_REMOVE || w.what == WALK_RETAIN))
+        return false; /* of a map they give one, or are none */
     *c->out = w.what == WALK_COUNT_BY     ? value_map(c->in->arena)
               : w.what == WALK_LAST_INDEX ? value_int(-1)
               : w.what == WALK_REVERSE    ? c->self

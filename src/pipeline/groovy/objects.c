@@ -158,7 +158,7 @@ object_new(struct interp *in, const struct node *at, struct str name, const stru
         return true;
     *found = true;
     if (str_is(name, "Date")) {
-        *out = date_value(in->arena, value_is_integer(arg) ? arg.number : interp_now_ms(in));
+        *out = date_value(in, value_is_integer(arg) ? arg.number : interp_now_ms(in));
     } else if (str_is(name, "String")) {
         *out = value_text(args->count == 0 ? STR("") : interp_text(in, arg));
     } else if (str_is(name, "StringBuilder") || str_is(name, "StringBuffer")) {
@@ -290,17 +290,16 @@ time_static(struct interp *in, struct str class_name, struct str name, const str
 {
     const struct value a = args->count > 0 ? args->at[0] : value_null();
 
-    if ((str_is(class_name, "LocalDate") || str_is(class_name, "LocalDateTime") ||
+    if ((str_is(class_name, "LocalDateTime") ||
          str_is(class_name, "ZonedDateTime") || str_is(class_name, "Instant")) &&
         str_is(name, "now")) {
-        *out = date_value(in->arena, interp_now_ms(in));
+        *out = date_value(in, interp_now_ms(in));
         if (args->count == 1)
             out->object->pattern =
                 value_is_object(a, "TimeZone") ? a.object->text : interp_text(in, a);
         out->object->text =
-            date_format(in->arena, out->object->number,
-                        str_is(class_name, "LocalDate") ? STR("yyyy-MM-dd")
-                        : str_is(class_name, "Instant") ? STR("yyyy-MM-dd'T'HH:mm:ss.SSS'Z'")
+            date_format(in, out->object->number,
+                        str_is(class_name, "Instant") ? STR("yyyy-MM-dd'T'HH:mm:ss.SSS'Z'")
                                                         : STR("yyyy-MM-dd'T'HH:mm:ss.SSS"),
                         str_is(class_name, "Instant") ? STR("UTC") : out->object->pattern);
         return true;
@@ -315,6 +314,24 @@ time_static(struct interp *in, struct str class_name, struct str name, const str
         return true;
     }
     return false;
+}
+
+/* Date.parse('yyyy-MM-dd', text, zone) */
+static bool
+date_static(const struct call *c, bool *ok)
+{
+    struct str zone = {0};
+    int64_t ms;
+
+    if (!str_is(c->name, "parse") || (c->args->count != 2 && c->args->count != 3))
+        return false;
+    if (c->args->count == 3)
+        zone = value_is_object(c->args->at[2], "TimeZone") ? c->args->at[2].object->text
+                                                           : call_text(c, 2);
+    *ok = date_parse(c->in, c->at, call_text(c, 1), call_text(c, 0), zone, &ms);
+    if (*ok)
+        *c->out = date_value(c->in, ms);
+    return true;
 }
 
 static bool
@@ -366,6 +383,12 @@ object_static(struct interp *in, const struct node *call, struct str class_name,
         return json_static(in, call, name, args, out, found);
     if (time_static(in, class_name, name, args, out))
         return true;
+    if (str_is(class_name, "LocalDate") || str_is(class_name, "Date")) {
+        const struct call c = call_make(in, call, value_null(), name, args, out);
+        bool ok = true;
+        *found = str_is(class_name, "Date") ? date_static(&c, &ok) : local_date_static(&c, &ok);
+        return ok;
+    }
     if (str_is(class_name, "Thread") && str_is(name, "sleep") && args->count == 1 &&
         value_is_integer(a))
         return thread_sleep(in, call, args, out, found);
@@ -513,6 +536,12 @@ method_object(struct interp *in, const struct node *call, struct value object, s
         return method_matcher(in, call, object, name, args, out, found);
     if (value_is_object(object, "Date"))
         return date_method(in, call, object, name, args, out, found);
+    if (value_is_object(object, "LocalDate")) {
+        const struct call c = call_make(in, call, object, name, args, out);
+        bool ok = true;
+        *found = local_date_method(&c, &ok);
+        return ok;
+    }
     if (value_is_object(object, "StringBuilder"))
         return method_builder(in, call, object, name, args, out, found);
     if (value_is_object(object, "Iterator")) {
@@ -537,7 +566,15 @@ method_object(struct interp *in, const struct node *call, struct value object, s
                                str_is(name, "toPrettyString"), out);
     } else if (value_is_object(object, "DateFormat") && str_is(name, "format") &&
                args->count == 1 && value_is_object(a, "Date")) {
-        *out = value_text(date_format(in->arena, a.object->number, o->text, o->pattern));
+        *out = value_text(date_format(in, a.object->number, o->text, o->pattern));
+    } else if (value_is_object(object, "DateFormat") && str_is(name, "format") &&
+               args->count == 1 && value_is_object(a, "LocalDate")) {
+        *out = value_text(date_format(in, a.object->number * (24 * 60 * 60 * 1000), o->text, STR("UTC")));
+    } else if (value_is_object(object, "DateFormat") && str_is(name, "parse") && args->count == 1) {
+        int64_t ms;
+        if (!date_parse(in, call, interp_text(in, a), o->text, o->pattern, &ms))
+            return false;
+        *out = date_value(in, ms);
     } else if (value_is_object(object, "DateFormat") && str_is(name, "setTimeZone") &&
                args->count == 1 && value_is_object(a, "TimeZone")) {
         o->pattern = a.object->text;

@@ -8,10 +8,10 @@
 
 #define DAY_MS ((int64_t)24 * 60 * 60 * 1000)
 
-static const char *const months[] = {"January",   "February", "March",    "April",
+const char *const date_months[12] = {"January",   "February", "March",    "April",
                                      "May",       "June",     "July",     "August",
                                      "September", "October",  "November", "December"};
-static const char *const days[] = {"Sunday",   "Monday", "Tuesday", "Wednesday",
+const char *const date_days[7] = {"Sunday",   "Monday", "Tuesday", "Wednesday",
                                    "Thursday", "Friday", "Saturday"};
 
 /* UTC and fixed offsets ("GMT+9"). False: it is none. */
@@ -38,6 +38,27 @@ fixed_offset(struct str zone, int *out)
         }
     }
     return false;
+}
+
+/* zone_at() of a file that is read once. */
+static bool
+kept_zone_at(struct interp *in, struct str zone, int64_t seconds, struct zone_moment *out)
+{
+    cleanup(strbuf_done) struct strbuf file = {0};
+    struct zone_file *z = in->zones;
+    size_t i = 0;
+
+    while (i < in->zone_count && !str_equal(z[i].name, zone))
+        i++;
+    if (i < in->zone_count)
+        return zone_moment(z[i].bytes, seconds, out);
+    if (!zone_read(zone, &file))
+        return false;
+    if (i < INTERP_ZONES_MAX) {
+        z[i] = (struct zone_file){arena_dup(in->arena, zone), arena_dup(in->arena, strbuf_str(&file))};
+        in->zone_count++;
+    }
+    return zone_moment(strbuf_str(&file), seconds, out);
 }
 
 /* The short names that Java knows beside those of the tz database. */
@@ -81,7 +102,7 @@ add_field(struct strbuf *out, const struct moment *m, char letter, size_t count)
     case 'M':
     case 'L':
         if (count >= 3)
-            strbuf_add(out, str_slice(str_of(months[t->tm_mon]), 0, count == 3 ? 3 : 20));
+            strbuf_add(out, str_slice(str_of(date_months[t->tm_mon]), 0, count == 3 ? 3 : 20));
         else
             strbuf_addf(out, "%0*d", width, t->tm_mon + 1);
         break;
@@ -113,7 +134,7 @@ add_field(struct strbuf *out, const struct moment *m, char letter, size_t count)
         strbuf_addf(out, "%0*d", width, (int)(m->ms % 1000));
         break;
     case 'E':
-        strbuf_add(out, str_slice(str_of(days[t->tm_wday]), 0, count <= 3 ? 3 : 20));
+        strbuf_add(out, str_slice(str_of(date_days[t->tm_wday]), 0, count <= 3 ? 3 : 20));
         break;
     case 'a':
         strbuf_add_cstr(out, t->tm_hour < 12 ? "AM" : "PM");
@@ -144,7 +165,7 @@ add_field(struct strbuf *out, const struct moment *m, char letter, size_t count)
 }
 
 static void
-moment_of(int64_t ms, struct str zone, struct moment *m)
+moment_of(struct interp *in, int64_t ms, struct str zone, struct moment *m)
 {
     int64_t seconds = ms / 1000 - (ms % 1000 < 0);
     struct zone_moment there = {.name = "GMT"}; /* as Java has zones that nobody knows */
@@ -159,7 +180,7 @@ moment_of(int64_t ms, struct str zone, struct moment *m)
     }
     if (fixed_offset(zone, &m->offset))
         text_copy(there.name, sizeof(there.name), str_slice(zone, 0, 15));
-    else if (zone_at(long_name(zone), seconds, &there))
+    else if (kept_zone_at(in, long_name(zone), seconds, &there))
         m->offset = there.offset;
     t += m->offset;
     (void)gmtime_r(&t, &m->tm);
@@ -167,14 +188,14 @@ moment_of(int64_t ms, struct str zone, struct moment *m)
 }
 
 struct str
-date_format(struct arena *a, int64_t ms, struct str pattern, struct str zone)
+date_format(struct interp *in, int64_t ms, struct str pattern, struct str zone)
 {
     cleanup(strbuf_done) struct strbuf out = {0};
     struct moment m;
 
     if (ms > INT64_C(100000000) * DAY_MS || ms < INT64_C(-25000) * 365 * DAY_MS)
         ms = 0; /* beyond what Java calls a date */
-    moment_of(ms, zone, &m);
+    moment_of(in, ms, zone, &m);
     for (size_t i = 0; i < pattern.len;) {
         const char c = pattern.at[i];
         size_t count = 1;
@@ -198,16 +219,25 @@ date_format(struct arena *a, int64_t ms, struct str pattern, struct str zone)
                 strbuf_add_char(&out, c);
         i += count;
     }
-    return arena_dup(a, strbuf_str(&out));
+    return arena_dup(in->arena, strbuf_str(&out));
+}
+
+int64_t
+date_offset(struct interp *in, int64_t seconds, struct str zone)
+{
+    struct moment m;
+
+    moment_of(in, seconds * 1000, zone, &m);
+    return m.offset;
 }
 
 struct value
-date_value(struct arena *a, int64_t ms)
+date_value(struct interp *in, int64_t ms)
 {
-    struct value v = value_object(a, "Date");
+    struct value v = value_object(in->arena, "Date");
 
     v.object->number = ms;
-    v.object->text = date_format(a, ms, STR("EEE MMM dd HH:mm:ss zzz yyyy"), STR(""));
+    v.object->text = date_format(in, ms, STR("EEE MMM dd HH:mm:ss zzz yyyy"), STR(""));
     return v;
 }
 
@@ -236,7 +266,7 @@ date_method(struct interp *in, const struct node *call, struct value object, str
                                        ? arg[0].object->text
                                        : interp_text(in, arg[0]);
         *out = value_text(
-            date_format(in->arena, ms, pattern,
+            date_format(in, ms, pattern,
                         args->count == 2 ? zone_arg(in, arg[1]) : object.object->pattern));
     } else if ((str_is(name, "getTime") || str_is(name, "toEpochMilli")) && args->count == 0) {
         *out = value_long(ms);
@@ -246,7 +276,7 @@ date_method(struct interp *in, const struct node *call, struct value object, str
                 str_is(name, "minusDays")) &&
                args->count == 1 && value_is_integer(arg[0])) {
         const int64_t n = arg[0].number > 1000000 || arg[0].number < -1000000 ? 0 : arg[0].number;
-        *out = date_value(in->arena, ms + (str_starts(name, STR("plus")) ? n : -n) * DAY_MS);
+        *out = date_value(in, ms + (str_starts(name, STR("plus")) ? n : -n) * DAY_MS);
     } else if (str_is(name, "minus") && args->count == 1 && value_is_object(arg[0], "Date")) {
         *out = value_int((ms - arg[0].object->number) / DAY_MS); /* whole days */
     } else if ((str_is(name, "before") || str_is(name, "after") || str_is(name, "compareTo") ||
@@ -263,7 +293,7 @@ date_method(struct interp *in, const struct node *call, struct value object, str
         for (size_t i = 0; i < ARRAY_COUNT(fields); i++)
             if (str_is(name, fields[i].method) && args->count == 0) {
                 struct str text =
-                    date_format(in->arena, ms, str_of(fields[i].letters), object.object->pattern);
+                    date_format(in, ms, str_of(fields[i].letters), object.object->pattern);
                 int64_t n = 0;
                 (void)str_to_i64(text, &n);
                 *out = value_int(n);

@@ -136,6 +136,12 @@ same_number(struct value a, struct value b)
                      : a.number == b.number;
 }
 
+static bool
+is_date(struct value v)
+{
+    return value_is_object(v, "Date") || value_is_object(v, "LocalDate");
+}
+
 bool
 object_is_its_fields(const struct object *o)
 {
@@ -279,8 +285,9 @@ equal_maps(const struct map *a, const struct map *b, enum equality mode, unsigne
 static bool
 equal_objects(struct value a, struct value b, enum equality mode, unsigned depth, unsigned *left)
 {
-    if (value_is_object(a, "Date") && value_is_object(b, "Date"))
-        return a.object->number == b.object->number;
+    if (is_date(a) && is_date(b))
+        return a.object->number == b.object->number &&
+               str_equal(a.object->class_name, b.object->class_name);
     if (!object_is_its_fields(a.object) || !str_equal(a.object->class_name, b.object->class_name))
         return false;
     return equal_maps(a.object->fields, b.object->fields, mode, depth, left);
@@ -364,7 +371,7 @@ value_compare(struct value a, struct value b, int *out)
         *out = a.truth - b.truth;
         return true;
     }
-    if (value_is_object(a, "Date") && value_is_object(b, "Date")) {
+    if (is_date(a) && is_date(b) && str_equal(a.object->class_name, b.object->class_name)) {
         *out = (a.object->number > b.object->number) - (a.object->number < b.object->number);
         return true;
     }
@@ -385,6 +392,9 @@ value_package(struct str name)
                        "MissingFormatArgumentException IllegalFormatConversionException "
                        "UnknownFormatConversionException "},
         {"java.util.regex.", " PatternSyntaxException "},
+        {"java.text.", " ParseException "},
+        {"java.time.", " DateTimeException "},
+        {"java.time.format.", " DateTimeParseException "},
         {"java.io.", " IOException FileNotFoundException UncheckedIOException "},
         {"java.util.concurrent.", " TimeoutException "},
         {"org.jenkinsci.plugins.workflow.steps.", " FlowInterruptedException "},
@@ -522,7 +532,7 @@ format_object(struct value v, struct formatting *f, struct strbuf *out, unsigned
                     STR_ARG(v.object->pattern), text_count(v.object->text));
         return true;
     }
-    if (value_is_object(v, "StringBuilder") || value_is_object(v, "Date")) {
+    if (value_is_object(v, "StringBuilder") || is_date(v)) {
         strbuf_add(out, v.object->text);
         return true;
     }

@@ -134,7 +134,7 @@ hash_at(struct value v, enum equality mode, uint64_t seed, unsigned depth, unsig
         if (object_is_its_fields(v.object))
             return hash_at((struct value){.type = V_MAP, .map = v.object->fields}, mode, seed,
                            depth + 1, left);
-        return value_is_object(v, "Date") ? hash_mix(seed, (uint64_t)v.object->number)
+        return value_is_object(v, "Date") || value_is_object(v, "LocalDate") ? hash_mix(seed, (uint64_t)v.object->number)
                                           : hash_pointer(v.object, seed);
     }
     return 0;

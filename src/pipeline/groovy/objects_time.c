@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: MIT */
+/* objects_time.c - dates that are read from text, by SimpleDateFormat's letters; and java.time.LocalDate,
+ * which is a number of days since 1970. */
+#include <ctype.h>
+#include <time.h>
+#include "pipeline/groovy/methods.h"
+
+#define DAY_MS ((int64_t)24 * 60 * 60 * 1000)
+#define DAYS_MAX 9000000 /* either side of 1970: some 24,000 years */
+
+/* What a text says, so far. */
+struct reading {
+    struct str rest;
+    struct tm tm;
+    int64_t ms;
+    int hour_12; /* -1: none */
+    bool is_pm, has_offset;
+    int64_t offset; /* seconds east of Greenwich */
+};
+
+/* A number of up to `most` digits. */
+static bool
+read_digits(struct reading *r, size_t most, int64_t *out)
+{
+    size_t n = 0;
+
+    while (n < r->rest.len && n < most && isdigit((unsigned char)r->rest.at[n]))
+        n++;
+    if (n == 0 || !str_to_i64(str_slice(r->rest, 0, n), out))
+        return false;
+    r->rest = str_slice(r->rest, n, r->rest.len);
+    return true;
+}
+
+/* One of the names, whole or its first three letters. */
+static bool
+read_word(struct reading *r, const char *const *names, size_t count, int *out)
+{
+    for (size_t i = 0; i < count; i++)
+        for (size_t len = strlen(names[i]); len >= 3; len = len > 3 ? 3 : 0)
+            if (str_equal_nocase(str_slice(r->rest, 0, len), str_slice(str_of(names[i]), 0, len))) {
+                r->rest = str_slice(r->rest, len, r->rest.len);
+                *out = (int)i;
+                return true;
+            }
+    return false;
+}
+
+/* "+0900", "+09:00", "+09", "Z", "UTC", "GMT" */
+static bool
+read_offset(struct reading *r)
+{
+    static const char *const none[] = {"UTC", "GMT"};
+    int64_t hours, minutes = 0;
+    int sign, which;
+
+    r->has_offset = true;
+    if (read_word(r, none, ARRAY_COUNT(none), &which))
+        return true;
+    if (r->rest.len == 0)
+        return false;
+    sign = r->rest.at[0] == '-' ? -1 : r->rest.at[0] == '+' ? 1 : 0;
+    if (sign == 0 && r->rest.at[0] != 'Z')
+        return false;
+    r->rest = str_slice(r->rest, 1, r->rest.len);
+    if (sign == 0)
+        return true;
+    if (!read_digits(r, 2, &hours))
+        return false;
+    if (r->rest.len > 0 && r->rest.at[0] == ':')
+        r->rest = str_slice(r->rest, 1, r->rest.len);
+    (void)read_digits(r, 2, &minutes);
+    r->offset = sign * (hours * 3600 + minutes * 60);
+    return true;
+}
+
+/* A run of one letter. Digits that stand against others are as many as there are letters. */
+static bool
+read_field(struct reading *r, char letter, size_t count, bool is_followed)
+{
+    static const char *const halves[] = {"AM ", "PM "};
+    const size_t most = is_followed ? count : letter == 'y' && count == 2 ? 2 : 9;
+    int64_t n = 0;
+    int word = 0;
+
+    switch (letter) {
+    case 'M':
+    case 'L':
+        if (count >= 3)
+            return read_word(r, date_months, 12, &r->tm.tm_mon);
+        break;
+    case 'E':
+        return read_word(r, date_days, 7, &word);
+    case 'a':
+        r->is_pm = r->rest.len > 0 && (r->rest.at[0] | 0x20) == 'p';
+        if (!str_equal_nocase(str_slice(r->rest, 0, 2), str_slice(str_of(halves[r->is_pm]), 0, 2)))
+            return false;
+        r->rest = str_slice(r->rest, 2, r->rest.len);
+        return true;
+    case 'z':
+    case 'Z':
+    case 'X':
+    case 'x':
+        return read_offset(r);
+    default:
+        break;
+    }
+    if (strchr("yuMLdHhmsS", letter) == NULL || !read_digits(r, most, &n))
+        return false;
+    switch (letter) {
+    case 'M':
+    case 'L':
+        r->tm.tm_mon = (int)n - 1;
+        break;
+    case 'd':
+        r->tm.tm_mday = (int)n;
+        break;
+    case 'H':
+        r->tm.tm_hour = (int)n;
+        break;
+    case 'h':
+        r->hour_12 = (int)n % 12;
+        break;
+    case 'm':
+        r->tm.tm_min = (int)n;
+        break;
+    case 's':
+        r->tm.tm_sec = (int)n;
+        break;
+    case 'S':
+        r->ms = n;
+        break;
+    default: /* two digits are a year near the present one: up to 2046 */
+        r->tm.tm_year = (int)(count == 2 && n < 100 ? n + (n < 47 ? 100 : 0) : n - 1900);
+    }
+    return true;
+}
+
+/* Java takes what is beyond a field's bounds over into the next (the 32nd of January); years stay those
+ * that dates are written with. */
+static bool
+read_pattern(struct reading *r, struct str pattern)
+{
+    for (size_t i = 0; i < pattern.len;) {
+        const char c = pattern.at[i];
+        size_t count = 1;
+        bool is_followed;
+        while (i + count < pattern.len && pattern.at[i + count] == c && c != '\'')
+            count++;
+        is_followed = i + count < pattern.len && isalpha((unsigned char)pattern.at[i + count]);
+        if (isalpha((unsigned char)c)) {
+            if (!read_field(r, c, count, is_followed))
+                return false;
+            i += count;
+            continue;
+        }
+        if (c == '\'' && (i + 1 >= pattern.len || pattern.at[i + 1] != '\'')) {
+            for (i++; i < pattern.len && pattern.at[i] != '\''; i++) {
+                if (r->rest.len == 0 || r->rest.at[0] != pattern.at[i])
+                    return false;
+                r->rest = str_slice(r->rest, 1, r->rest.len);
+            }
+            i++;
+            continue;
+        }
+        if (r->rest.len == 0 || r->rest.at[0] != c)
+            return false;
+        r->rest = str_slice(r->rest, 1, r->rest.len);
+        i += c == '\'' ? 2 : 1;
+    }
+    return true;
+}
+
+static bool
+unparseable(struct interp *in, const struct node *at, struct str text)
+{
+    return interp_throw(in, at, "ParseException", "Unparseable date: \"" STR_FMT "\"",
+                        STR_ARG(str_slice(text, 0, 200)));
+}
+
+/* `rest`: what stands behind it. */
+static bool
+parse_start(struct interp *in, const struct node *at, struct str text, struct str pattern,
+            struct str zone, int64_t *ms_out, struct str *rest)
+{
+    struct reading r = {.rest = text, .tm = {.tm_year = 70, .tm_mday = 1}, .hour_12 = -1};
+    int64_t seconds;
+
+    if (!read_pattern(&r, pattern) || r.tm.tm_year > 8099 || r.tm.tm_year < -1900)
+        return unparseable(in, at, text);
+    if (r.hour_12 >= 0)
+        r.tm.tm_hour = r.hour_12 + (r.is_pm ? 12 : 0);
+    seconds = (int64_t)timegm(&r.tm);
+    if (r.has_offset)
+        seconds -= r.offset;
+    else /* what the clock there shows; where it is put forward or back once more */
+        seconds -= date_offset(in, seconds - date_offset(in, seconds, zone), zone);
+    *ms_out = seconds * 1000 + r.ms;
+    *rest = r.rest;
+    return true;
+}
+
+bool
+date_parse(struct interp *in, const struct node *at, struct str text, struct str pattern,
+           struct str zone, int64_t *ms_out)
+{
+    struct str rest;
+
+    return parse_start(in, at, text, pattern, zone, ms_out, &rest);
+}
+
+static struct value
+local_date(struct interp *in, int64_t day)
+{
+    struct value v = value_object(in->arena, "LocalDate");
+
+    v.object->number = day;
+    v.object->text = date_format(in, day * DAY_MS, STR("yyyy-MM-dd"), STR("UTC"));
+    return v;
+}
+
+static void
+day_parts(int64_t day, struct tm *out)
+{
+    const time_t t = (time_t)(day * 24 * 60 * 60);
+
+    (void)gmtime_r(&t, out);
+}
+
+static int64_t
+days_of(struct tm tm)
+{
+    const int64_t seconds = (int64_t)timegm(&tm);
+
+    return seconds / (24 * 60 * 60) - (seconds % (24 * 60 * 60) < 0);
+}
+
+static int
+month_length(int year, int month)
+{
+    static const int lengths[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    const bool is_leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+
+    return lengths[month] + (month == 1 && is_leap);
+}
+
+/* So many months further; the 31st becomes the last of a shorter one. */
+static int64_t
+plus_months(int64_t day, int64_t months)
+{
+    struct tm tm;
+    int64_t all;
+
+    day_parts(day, &tm);
+    all = ((int64_t)tm.tm_year + 1900) * 12 + tm.tm_mon + months;
+    tm.tm_mon = (int)((all % 12 + 12) % 12);
+    tm.tm_year = (int)((all - tm.tm_mon) / 12 - 1900);
+    if (tm.tm_mday > month_length(tm.tm_year + 1900, tm.tm_mon))
+        tm.tm_mday = month_length(tm.tm_year + 1900, tm.tm_mon);
+    return days_of(tm);
+}
+
+static bool
+give_day(const struct call *c, int64_t day)
+{
+    if (day > DAYS_MAX || day < -DAYS_MAX)
+        return interp_throw(c->in, c->at, "DateTimeException", "the date is out of range");
+    *c->out = local_date(c->in, day);
+    return true;
+}
+
+/* plusDays(1), minusMonths(2), plus(1) ... */
+static bool
+moved(const struct call *c, bool *ok)
+{
+    static const struct {
+        const char *unit;
+        int days, months;
+    } rows[] = {{"Days", 1, 0}, {"Weeks", 7, 0}, {"Months", 0, 1}, {"Years", 0, 12}};
+    const bool adds = str_starts(c->name, STR("plus"));
+    const struct str unit = str_slice(c->name, adds ? 4 : 5, c->name.len);
+    int64_t n;
+
+    if ((!adds && !str_starts(c->name, STR("minus"))) || c->args->count != 1 ||
+        !call_has_integer(c, 0))
+        return false;
+    n = c->args->at[0].number;
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        if (!str_is(unit, rows[i].unit))
+            continue;
+        if (n > DAYS_MAX || n < -DAYS_MAX)
+            *ok = interp_throw(c->in, c->at, "DateTimeException", "the date is out of range");
+        else if (rows[i].days > 0)
+            *ok = give_day(c, c->self.object->number + (adds ? n : -n) * rows[i].days);
+        else
+            *ok = give_day(c, plus_months(c->self.object->number, (adds ? n : -n) * rows[i].months));
+        return true;
+    }
+    return false;
+}
+
+/* getYear(), withDayOfMonth(1), lengthOfMonth() ... */
+static bool
+parts(const struct call *c, bool *ok)
+{
+    struct tm tm;
+    int length;
+
+    day_parts(c->self.object->number, &tm);
+    length = month_length(tm.tm_year + 1900, tm.tm_mon);
+    if (call_is(c, "getYear", 0)) {
+        *c->out = value_int(tm.tm_year + 1900);
+    } else if (call_is(c, "getMonthValue", 0)) {
+        *c->out = value_int(tm.tm_mon + 1);
+    } else if (call_is(c, "getDayOfMonth", 0)) {
+        *c->out = value_int(tm.tm_mday);
+    } else if (call_is(c, "getDayOfYear", 0)) {
+        *c->out = value_int(tm.tm_yday + 1);
+    } else if (call_is(c, "getMonth", 0) || call_is(c, "getDayOfWeek", 0)) {
+        cleanup(strbuf_done) struct strbuf b = {0};
+        text_add_cased(&b, str_of(str_is(c->name, "getMonth") ? date_months[tm.tm_mon]
+                                                             : date_days[tm.tm_wday]), true);
+        call_give(c, &b);
+    } else if (call_is(c, "lengthOfMonth", 0)) {
+        *c->out = value_int(length);
+    } else if (call_is(c, "isLeapYear", 0)) {
+        *c->out = value_bool(month_length(tm.tm_year + 1900, 1) == 29);
+    } else if (call_is(c, "withDayOfMonth", 1) && call_has_integer(c, 0)) {
+        if (c->args->at[0].number < 1 || c->args->at[0].number > length)
+            return (*ok = interp_throw(c->in, c->at, "DateTimeException", "Invalid date")), true;
+        tm.tm_mday = (int)c->args->at[0].number;
+        *ok = give_day(c, days_of(tm));
+    } else {
+        return false;
+    }
+    return true;
+}
+
+bool
+local_date_method(const struct call *c, bool *ok)
+{
+    const int64_t day = c->self.object->number;
+    const struct value arg = c->args->count > 0 ? c->args->at[0] : value_null();
+
+    if (moved(c, ok) || parts(c, ok))
+        return true;
+    if (call_is(c, "toEpochDay", 0)) {
+        *c->out = value_long(day);
+    } else if (call_is(c, "format", 1)) {
+        *c->out = value_text(date_format(c->in, day * DAY_MS,
+                                         value_is_object(arg, "DateFormat") ? arg.object->text
+                                                                            : call_text(c, 0),
+                                         STR("UTC")));
+    } else if ((call_is(c, "isBefore", 1) || call_is(c, "isAfter", 1) || call_is(c, "isEqual", 1)) &&
+               value_is_object(arg, "LocalDate")) {
+        *c->out = value_bool(str_is(c->name, "isBefore")  ? day < arg.object->number
+                             : str_is(c->name, "isAfter") ? day > arg.object->number
+                                                          : day == arg.object->number);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+/* LocalDate.now(zone), of(2024, 2, 29), parse('2024-02-29', formatter), ofEpochDay(1) */
+bool
+local_date_static(const struct call *c, bool *ok)
+{
+    const struct value *arg = c->args->at;
+    int64_t ms = 0;
+
+    if (str_is(c->name, "now") && c->args->count <= 1) {
+        const struct str zone = c->args->count == 0                      ? STR("")
+                                : value_is_object(arg[0], "TimeZone") ? arg[0].object->text
+                                                                      : call_text(c, 0);
+        ms = interp_now_ms(c->in);
+        ms += date_offset(c->in, ms / 1000, zone) * 1000;
+    } else if (call_is(c, "of", 3) && call_has_integer(c, 0) && call_has_integer(c, 1) &&
+               call_has_integer(c, 2)) {
+        const struct tm tm = {.tm_year = (int)(arg[0].number - 1900),
+                              .tm_mon = (int)(arg[1].number - 1),
+                              .tm_mday = (int)arg[2].number};
+        if (arg[0].number < -999999 || arg[0].number > 999999 || arg[1].number < 1 ||
+            arg[1].number > 12 || arg[2].number < 1 ||
+            arg[2].number > month_length((int)arg[0].number, (int)arg[1].number - 1))
+            return (*ok = interp_throw(c->in, c->at, "DateTimeException", "Invalid date")), true;
+        ms = days_of(tm) * DAY_MS;
+    } else if (call_is(c, "ofEpochDay", 1) && call_has_integer(c, 0)) {
+        return (*ok = give_day(c, arg[0].number)), true;
+    } else if (str_is(c->name, "parse") && (c->args->count == 1 || c->args->count == 2)) {
+        const struct str pattern = c->args->count == 1                      ? STR("yyyy-MM-dd")
+                                   : value_is_object(arg[1], "DateFormat") ? arg[1].object->text
+                                                                           : call_text(c, 1);
+        struct str rest = {0};
+        *ok = parse_start(c->in, c->at, call_text(c, 0), pattern, STR("UTC"), &ms, &rest);
+        if (*ok ? rest.len > 0 : str_is(c->in->thrown->class_name, "ParseException"))
+            *ok = interp_throw(c->in, c->at, "DateTimeParseException",
+                               "Text '" STR_FMT "' could not be parsed",
+                               STR_ARG(str_slice(call_text(c, 0), 0, 200)));
+    } else {
+        return false;
+    }
+    *ok = *ok && give_day(c, ms / DAY_MS - (ms % DAY_MS < 0));
+    return true;
+}
