@@ -251,9 +251,13 @@ base64_encode(struct strbuf *out, struct str data)
 static int
 base64_value(char c)
 {
-    const char *hit = c == '\0' ? NULL : strchr(base64_chars, c);
-
-    return hit == NULL ? -1 : (int)(hit - base64_chars);
+    if (c >= 'A' && c <= 'Z')
+        return c - 'A';
+    if (c >= 'a' && c <= 'z')
+        return c - 'a' + 26;
+    if (c >= '0' && c <= '9')
+        return c - '0' + 52;
+    return c == '+' ? 62 : c == '/' ? 63 : -1;
 }
 
 /* Strict: one text for each content, so bits behind the last byte must be zero. */
@@ -269,7 +273,7 @@ base64_decode(struct strbuf *out, struct str text)
     strbuf_reserve(out, text.len / 4 * 3);
     for (size_t i = 0; i < text.len; i += 4) {
         size_t chars = i + 4 == text.len ? 4 - pad : 4;
-        char triple[3];
+        char *triple = out->at + out->len;
         unsigned n = 0;
 
         for (size_t k = 0; k < 4; k++) {
@@ -284,8 +288,9 @@ base64_decode(struct strbuf *out, struct str text)
         triple[0] = (char)(n >> 16);
         triple[1] = (char)(n >> 8);
         triple[2] = (char)n;
-        strbuf_add(out, (struct str){triple, chars - 1});
+        out->len += chars - 1;
     }
+    strbuf_cut(out, out->len); /* and its NUL */
     return true;
 
 broken:

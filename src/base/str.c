@@ -275,6 +275,24 @@ text_format(const char *format, ...)
     return out;
 }
 
+char *
+str_join(const struct str *parts, size_t count)
+{
+    size_t len = 0;
+    char *out, *end;
+
+    for (size_t i = 0; i < count; i++)
+        len += parts[i].len;
+    out = end = mem_grow(NULL, len + 1, 1);
+    for (size_t i = 0; i < count; i++) {
+        if (parts[i].len > 0)
+            memcpy(end, parts[i].at, parts[i].len);
+        end += parts[i].len;
+    }
+    *end = '\0';
+    return out;
+}
+
 void *
 mem_new(size_t size)
 {

@@ -65,6 +65,7 @@ bool text_copy(char *to, size_t size, struct str from);
 void text_copy_all(char *to, size_t size, const char *from);
 size_t text_characters(const char *utf8); /* not bytes */
 char *text_format(const char *format, ...) PRINTF_LIKE(1, 2); /* malloc'd */
+char *str_join(const struct str *parts, size_t count); /* malloc'd; a fifth of the cost of text_format() */
 void *mem_new(size_t size);                                  /* zeroed, never NULL */
 void *mem_grow(void *p, size_t count, size_t size);          /* realloc that never fails */
 

@@ -22,11 +22,23 @@ uri_encode(struct strbuf *out, struct str s, bool keep_slash)
     }
 }
 
+/* Nothing in it stands for anything else. */
+static bool
+is_plain(struct str s)
+{
+    return s.len == 0 || (memchr(s.at, '%', s.len) == NULL && memchr(s.at, '+', s.len) == NULL &&
+                          memchr(s.at, '\0', s.len) == NULL);
+}
+
 bool
 uri_decode(struct strbuf *out, struct str s, bool plus_is_space)
 {
-    size_t before = out->len;
+    const size_t before = out->len;
 
+    if (is_plain(s)) { /* most are */
+        strbuf_add(out, s);
+        return true;
+    }
     strbuf_reserve(out, s.len);
     for (size_t i = 0; i < s.len; i++) {
         unsigned char c = (unsigned char)s.at[i];

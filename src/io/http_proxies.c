@@ -22,7 +22,7 @@ http_proxies_have(const struct http_proxies *p, struct str address)
 {
     struct address_block one;
 
-    return is_address(address, &one) && address_blocks_hold(p->blocks, p->count, &one);
+    return p->count > 0 && is_address(address, &one) && address_blocks_hold(p->blocks, p->count, &one);
 }
 
 /* "::ffff:10.0.0.1" is an address of IPv4. */

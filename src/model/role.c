@@ -77,7 +77,8 @@ role_name(enum role role)
 bool
 role_allows(enum role role, const char *service, const char *operation)
 {
-    cleanup_free char *action = text_format("%s:%s", service, operation);
+    const struct str parts[] = {str_of(service), STR(":"), str_of(operation)};
+    cleanup_free char *action = str_join(parts, ARRAY_COUNT(parts));
 
     assert((size_t)role < ARRAY_COUNT(roles));
     for (const char *const *a = roles[role].actions; *a != NULL; a++)

@@ -8,15 +8,24 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "base/clock.h"
 #include "io/file.h"
 #include "registry/reference.h"
 
 char *
 blob_path(const struct registry *reg, struct str digest)
 {
-    struct str hex = digest_hex(digest);
-    return text_format("%s/" STR_FMT "/%.2s/" STR_FMT, reg->blobs_dir,
-                       STR_ARG(digest_algorithm(digest)), hex.at, STR_ARG(hex));
+    const struct str hex = digest_hex(digest);
+    const struct str parts[] = {str_of(reg->blobs_dir), STR("/"), digest_algorithm(digest), STR("/"),
+                                str_slice(hex, 0, 2), STR("/"), hex};
+
+    return str_join(parts, ARRAY_COUNT(parts));
+}
+
+static bool
+blob_stat(const char *path, struct stat *st)
+{
+    return stat(path, st) == 0 && S_ISREG(st->st_mode);
 }
 
 bool
@@ -25,22 +34,35 @@ blob_size(const struct registry *reg, struct str digest, int64_t *size_out)
     cleanup_free char *path = blob_path(reg, digest);
     struct stat st;
 
-    if (stat(path, &st) < 0 || !S_ISREG(st.st_mode))
+    if (!blob_stat(path, &st))
         return false;
     if (size_out != NULL)
         *size_out = st.st_size;
     return true;
 }
 
+/* A time to come is none: somebody has set the clock back since. */
+static bool
+was_touched(const struct stat *st)
+{
+    const int64_t age_ms = clock_wall_ms() - blob_time_ms(st);
+
+    return age_ms >= 0 && age_ms < BLOB_TOUCH_MS;
+}
+
 bool
 blob_touch(struct registry *reg, struct str digest, int64_t *size_out)
 {
     cleanup_free char *path = blob_path(reg, digest);
+    struct stat st;
 
     /* Under the lock, so that gc either sees the new time or has removed the blob already. */
     pthread_rwlock_rdlock(&reg->collect_lock);
-    bool is_there = utimensat(AT_FDCWD, path, NULL, 0) == 0 && blob_size(reg, digest, size_out);
+    const bool is_there =
+        blob_stat(path, &st) && (was_touched(&st) || utimensat(AT_FDCWD, path, NULL, 0) == 0);
     pthread_rwlock_unlock(&reg->collect_lock);
+    if (is_there && size_out != NULL)
+        *size_out = st.st_size;
     return is_there;
 }
 

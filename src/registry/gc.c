@@ -202,12 +202,6 @@ repository_mark(void *arg, const char *region, const char *name, struct err *err
     return true;
 }
 
-static int64_t
-mtime_ms(const struct stat *st)
-{
-    return (int64_t)st->st_mtim.tv_sec * 1000 + st->st_mtim.tv_nsec / 1000000;
-}
-
 static bool
 blob_sweep(struct collection *c, const char *path, struct err *err)
 {
@@ -217,7 +211,7 @@ blob_sweep(struct collection *c, const char *path, struct err *err)
     pthread_rwlock_wrlock(&c->reg->collect_lock);
     if (stat(path, &st) < 0) {
         done = errno == ENOENT || err_errno(err, "cannot look at '%s'", path);
-    } else if (mtime_ms(&st) > c->oldest_kept_ms) {
+    } else if (blob_time_ms(&st) > c->oldest_kept_ms) {
         c->result.blobs_kept++;
     } else if (!c->is_dry && unlink(path) < 0) {
         done = err_errno(err, "cannot remove '%s'", path);
@@ -324,7 +318,7 @@ collect_or_count(struct registry *reg, const char *const *roots, size_t root_cou
     struct collection c = {
         .reg = reg, .age_ms = age_ms > 0 ? age_ms : lease_ms(reg), .is_dry = is_dry};
 
-    c.oldest_kept_ms = now_ms - c.age_ms;
+    c.oldest_kept_ms = now_ms - c.age_ms - BLOB_TOUCH_MS;
     bool done = collect(&c, roots, root_count, err);
     set_done(&c.marks);
     set_done(&c.read);
@@ -365,7 +359,7 @@ leases_renew(struct registry *reg, const char *region, const char *name, int64_t
         if (!digest_from_hex(str_of(json_cstr(json_at(names, i), "")), digest))
             continue;
         cleanup_free char *path = blob_path(reg, str_of(digest));
-        if (stat(path, &st) == 0 && mtime_ms(&st) >= since_ms)
+        if (stat(path, &st) == 0 && blob_time_ms(&st) >= since_ms)
             blob_touch(reg, str_of(digest), NULL);
     }
 }

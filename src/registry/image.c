@@ -24,15 +24,13 @@
 char *
 image_record_path(const struct registry *reg, const char *region, const char *name, struct str digest)
 {
-    cleanup_free char *leaf = text_format("_manifests/" STR_FMT, STR_ARG(digest_hex(digest)));
-    return repository_path(reg, region, name, leaf);
+    return repository_leaf_path(reg, region, name, "_manifests", digest_hex(digest));
 }
 
 static char *
 tag_path(const struct registry *reg, const char *region, const char *name, const char *tag)
 {
-    cleanup_free char *leaf = text_format("_tags/%s", tag);
-    return repository_path(reg, region, name, leaf);
+    return repository_leaf_path(reg, region, name, "_tags", str_of(tag));
 }
 
 bool
@@ -165,8 +163,7 @@ registry_manifest_get(struct registry *reg, const char *region, const char *repo
 static char *
 pull_path(const struct registry *reg, const char *region, const char *name, const char *digest)
 {
-    cleanup_free char *leaf = text_format("_pulls/" STR_FMT, STR_ARG(digest_hex(str_of(digest))));
-    return repository_path(reg, region, name, leaf);
+    return repository_leaf_path(reg, region, name, "_pulls", digest_hex(str_of(digest)));
 }
 
 /* When it was pulled last, or 0. */

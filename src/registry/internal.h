@@ -5,6 +5,7 @@
  *   repository lock   (by hash of region and name) changes tags and manifests of one repository
  *   uploads_lock      the table of uploads; held for pointers only
  *   views_lock        the list of views, and what they were told (view.c)
+ *   (the locks of place.c and token.c are held for no other and no disk)
  *   blob lock         (by digest) makes one blob durable and visible, once
  *   collect_lock      read: says that a blob is needed now; write: gc removes one blob
  * Reading takes none: every file is whole from the moment it has a name. */
@@ -12,6 +13,7 @@
 #include <dirent.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/stat.h>
 
 #include "base/crypto.h"
 #include "registry/registry.h"
@@ -35,6 +37,7 @@ struct registry {
     char *key_path, *blobs_dir, *uploads_dir, *root_dir;
     char host[256];
     unsigned char key[32];
+    struct tokens *tokens; /* token.c */
     int lock_fd;
     int64_t blob_limit; /* bytes of one blob; a test lowers it */
     int64_t upload_idle_ms; /* so long an upload is idle before it may go for another; a test lowers it */
@@ -49,7 +52,8 @@ struct registry {
     struct access_keys *keys; /* the next three may be NULL; borrowed */
     struct guard *guard;
     struct audit *audit;
-    atomic_uint repositories_changed; /* counts what repositories' descriptions went through */
+    atomic_uint places_changed; /* counts what repositories' descriptions and all policies went through */
+    struct places *places;      /* repository.c; NULL: nothing is kept, somebody else may change the files */
     /* visitor.c: does any repository let in everybody? As of this count and one; when looking failed. */
     atomic_bool is_open;
     pthread_mutex_t open_lock; /* held to look */
@@ -163,7 +167,14 @@ bool quota_image_fits(struct registry *reg, const char *region, const char *repo
 char *blob_path(const struct registry *reg, struct str digest);
 bool blob_size(const struct registry *reg, struct str digest,
                int64_t *size_out); /* false: not there */
-/* As blob_size(), and says that somebody counts on the blob: gc leaves it alone for its age. */
+/* As blob_size(), and says that somebody counts on the blob: gc leaves it alone for its age. One that was touched within
+ * BLOB_TOUCH_MS is left as it is, so gc adds as much to the age. */
+#define BLOB_TOUCH_MS 1000
+static inline int64_t
+blob_time_ms(const struct stat *st)
+{
+    return (int64_t)st->st_mtim.tv_sec * 1000 + st->st_mtim.tv_nsec / 1000000;
+}
 bool blob_touch(struct registry *reg, struct str digest, int64_t *size_out);
 /* Gives the whole and hashed file `fd` at `temporary` its name; the temporary name is gone on
  * success. `*is_new_out`: nobody had brought it before. */
@@ -175,11 +186,41 @@ bool blob_name(struct registry *reg, struct disk_file *f, bool *is_new_out,
 bool blob_read(struct registry *reg, struct str digest, struct strbuf *out,
                struct err *err) MUST_CHECK;
 
+/* ---- token.c ---- */
+struct tokens *tokens_new(void);
+void tokens_free(struct tokens *t); /* NULL is fine */
+
+/* ---- place.c ---- */
+uint32_t place_hash(const char *region, const char *name);
+/* Facts are kept until any repository is made, changed or deleted or any policy is set, which only this process does.
+ * `as_of`: what places_changed() was before the disk was asked. */
+enum place_fact {
+    PLACE_THERE = 1,
+    PLACE_WITHOUT_POLICY = 2, /* neither has its region */
+};
+struct places *places_new(void);
+void places_free(struct places *p); /* NULL is fine */
+bool place_is(struct registry *reg, const char *region, const char *name, enum place_fact fact); /* false: ask the disk */
+void place_note(struct registry *reg, const char *region, const char *name, enum place_fact fact, unsigned as_of);
+static inline unsigned
+places_changed(const struct registry *reg)
+{
+    return atomic_load(&reg->places_changed);
+}
+static inline void
+places_change(struct registry *reg) /* behind the change */
+{
+    atomic_fetch_add(&reg->places_changed, 1);
+}
+
 /* ---- repository.c ---- */
 char *region_path(const struct registry *reg, const char *region);
 /* `leaf` such as "_tags/latest", or NULL for the repository's own directory. */
 char *repository_path(const struct registry *reg, const char *region, const char *name,
                       const char *leaf);
+/* That of `leaf` in one of its folders, such as "_tags". */
+char *repository_leaf_path(const struct registry *reg, const char *region, const char *name, const char *folder,
+                           struct str leaf);
 pthread_mutex_t *repository_lock(struct registry *reg, const char *region, const char *name);
 bool repository_check(struct registry *reg, const char *region, const char *name,
                       struct err *err) MUST_CHECK;

@@ -47,12 +47,25 @@ registry_policy_get(struct registry *reg, const char *region, const char *reposi
     return file_read(path, POLICY_TEXT_MAX + 1, out, err);
 }
 
+static bool
+policy_change(struct registry *reg, const char *region, const char *repository, const char *path,
+              const char *text, struct err *err)
+{
+    cleanup_free char *folder = region_path(reg, region);
+
+    if (text != NULL)
+        return disk_make_dirs(reg->root_dir, folder, err) &&
+               disk_store(reg, path, str_of(text), err);
+    if (!file_exists(path))
+        return not_found(reg, repository, err);
+    return disk_remove(path, err) && disk_sync_parent(path, err);
+}
+
 bool
 registry_policy_set(struct registry *reg, const char *region, const char *repository,
                     const char *text, struct err *err)
 {
     cleanup_free char *path = policy_path(reg, region, repository);
-    cleanup_free char *folder = region_path(reg, region);
     cleanup_json struct json *parsed = NULL;
 
     if (text != NULL &&
@@ -63,15 +76,19 @@ registry_policy_set(struct registry *reg, const char *region, const char *reposi
         repository_lock(reg, region, repository != NULL ? repository : "");
     if (repository != NULL && !repository_check(reg, region, repository, err))
         return false;
-    if (text != NULL)
-        return disk_make_dirs(reg->root_dir, folder, err) &&
-               disk_store(reg, path, str_of(text), err);
-    if (!file_exists(path))
-        return not_found(reg, repository, err);
-    return disk_remove(path, err) && disk_sync_parent(path, err);
+    const bool is_set = policy_change(reg, region, repository, path, text, err);
+    places_change(reg); /* it may be there even if its flush failed */
+    return is_set;
 }
 
 /* ---- what they say ---- */
+
+/* One that cannot be looked at is there: it lets nobody in. */
+static bool
+is_absent(const char *path)
+{
+    return access(path, F_OK) < 0 && (errno == ENOENT || errno == ENOTDIR);
+}
 
 /* What one of the two says; nothing, if it is not there. */
 static enum policy_verdict
@@ -82,7 +99,7 @@ ask_one(struct registry *reg, const char *region, const char *repository, bool i
     cleanup(strbuf_done) struct strbuf bytes = {0};
     struct err err = {0};
 
-    if (access(path, F_OK) < 0 && (errno == ENOENT || errno == ENOTDIR))
+    if (is_absent(path))
         return POLICY_NONE;
     if (!file_read(path, POLICY_TEXT_MAX + 1, &bytes, &err)) {
         if (err.sys_errno == ENOENT)
@@ -129,16 +146,10 @@ ask_both(struct registry *reg, const char *region, const char *repository, bool 
     return has_own ? policy_verdict_add(common, ask_one(reg, region, repository, false, rq)) : common;
 }
 
-enum registry_verdict
-registry_policy_says(struct registry *reg, const char *region, const char *repository,
-                     const char *action, const struct registry_caller *caller, int64_t now_ms)
+static enum registry_verdict
+policies_say(struct registry *reg, const char *region, const char *repository, bool has_own,
+             const char *action, const struct registry_caller *caller, int64_t now_ms)
 {
-    if (caller->principal != NULL && strcmp(caller->principal, reg->root_principal) == 0 &&
-        is_about_policies(action))
-        return REGISTRY_ALLOWS;
-    if (!region_is_valid(str_of(region)) ||
-        (repository != NULL && !name_is_valid(str_of(repository))))
-        return REGISTRY_SAYS_NOTHING; /* there is none of that name */
     cleanup_free char *arn = resource_arn(reg, region, repository);
     cleanup(registry_repository_done) struct registry_repository r = {0};
     struct policy_request rq = {
@@ -151,12 +162,7 @@ registry_policy_says(struct registry *reg, const char *region, const char *repos
         .is_secure = caller->is_secure,
         .now_ms = now_ms,
     };
-    cleanup_free char *own = repository != NULL ? policy_path(reg, region, repository) : NULL;
-    cleanup_free char *common = policy_path(reg, region, NULL);
-    const bool has_own = own != NULL && file_exists(own), has_common = file_exists(common);
 
-    if (!has_own && !has_common)
-        return REGISTRY_SAYS_NOTHING;
     if (repository != NULL && registry_repository_get(reg, region, repository, &r, NULL))
         rq.resource_tags = json_get(r.document, "tags");
     enum policy_verdict verdict = ask_both(reg, region, repository, has_own, &rq);
@@ -168,6 +174,29 @@ registry_policy_says(struct registry *reg, const char *region, const char *repos
     return verdict == POLICY_DENY    ? REGISTRY_DENIES
            : verdict == POLICY_ALLOW ? REGISTRY_ALLOWS
                                      : REGISTRY_SAYS_NOTHING;
+}
+
+enum registry_verdict
+registry_policy_says(struct registry *reg, const char *region, const char *repository,
+                     const char *action, const struct registry_caller *caller, int64_t now_ms)
+{
+    if (caller->principal != NULL && strcmp(caller->principal, reg->root_principal) == 0 &&
+        is_about_policies(action))
+        return REGISTRY_ALLOWS;
+    if (!region_is_valid(str_of(region)) ||
+        (repository != NULL && !name_is_valid(str_of(repository))))
+        return REGISTRY_SAYS_NOTHING; /* there is none of that name */
+    const unsigned as_of = places_changed(reg);
+    if (repository != NULL && place_is(reg, region, repository, PLACE_WITHOUT_POLICY))
+        return REGISTRY_SAYS_NOTHING;
+    cleanup_free char *own = repository != NULL ? policy_path(reg, region, repository) : NULL;
+    cleanup_free char *common = policy_path(reg, region, NULL);
+    const bool has_own = own != NULL && !is_absent(own), has_common = !is_absent(common);
+    if (has_own || has_common)
+        return policies_say(reg, region, repository, has_own, action, caller, now_ms);
+    if (repository != NULL)
+        place_note(reg, region, repository, PLACE_WITHOUT_POLICY, as_of);
+    return REGISTRY_SAYS_NOTHING;
 }
 
 bool

@@ -21,8 +21,7 @@ static char *
 subject_path(const struct registry *reg, const char *region, const char *repository,
              struct str subject)
 {
-    cleanup_free char *leaf = text_format("_referrers/" STR_FMT, STR_ARG(digest_hex(subject)));
-    return repository_path(reg, region, repository, leaf);
+    return repository_leaf_path(reg, region, repository, "_referrers", digest_hex(subject));
 }
 
 bool

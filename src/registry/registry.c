@@ -109,6 +109,8 @@ registry_open(const char *data_dir, const char *account_id, const char *default_
     reg->upload_idle_ms = UPLOAD_IDLE_MS;
     registry_set_host(reg, "localhost:4566");
     reg->flusher = flusher_new();
+    reg->places = places_new();
+    reg->tokens = tokens_new();
     collector_init(reg);
     pthread_mutex_init(&reg->tree_lock, NULL);
     pthread_mutex_init(&reg->uploads_lock, NULL);
@@ -146,6 +148,8 @@ registry_close(struct registry *reg)
     pthread_mutex_destroy(&reg->views_lock);
     pthread_mutex_destroy(&reg->open_lock);
     flusher_free(reg->flusher);
+    places_free(reg->places);
+    tokens_free(reg->tokens);
     quotas_free(reg);
     pthread_mutex_destroy(&reg->quota_lock);
     pthread_rwlock_destroy(&reg->collect_lock);

@@ -29,7 +29,7 @@
  * name the account that they come from.
  *
  * Threads: every function may be called from any thread and blocks for the disk only.
- * registry_resolve(), registry_token() and registry_parse_image() take no lock.
+ * registry_resolve(), registry_token() and registry_parse_image() wait for no lock that is held while the disk works.
  * Errors: ECR's codes (REPOSITORY_NOT_FOUND, ...) for the functions below; the HTTP side turns them
  * into the registry's own. Ownership: results are the caller's; see each. */
 #pragma once

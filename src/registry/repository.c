@@ -16,27 +16,35 @@
 char *
 region_path(const struct registry *reg, const char *region)
 {
-    return text_format("%s/%s", reg->root_dir, region);
+    const struct str parts[] = {str_of(reg->root_dir), STR("/"), str_of(region)};
+
+    return str_join(parts, ARRAY_COUNT(parts));
 }
 
 char *
 repository_path(const struct registry *reg, const char *region, const char *name, const char *leaf)
 {
-    return text_format("%s/%s/%s%s%s", reg->root_dir, region, name, leaf ? "/" : "",
-                       leaf ? leaf : "");
+    const struct str parts[] = {str_of(reg->root_dir), STR("/"), str_of(region), STR("/"),
+                                str_of(name), STR("/"), str_of(leaf)};
+
+    return str_join(parts, leaf != NULL ? 7 : 5);
+}
+
+char *
+repository_leaf_path(const struct registry *reg, const char *region, const char *name, const char *folder,
+                     struct str leaf)
+{
+    const struct str parts[] = {str_of(reg->root_dir), STR("/"), str_of(region), STR("/"), str_of(name),
+                                STR("/"), str_of(folder), STR("/"), leaf};
+
+    return str_join(parts, ARRAY_COUNT(parts));
 }
 
 pthread_mutex_t *
 repository_lock(struct registry *reg, const char *region, const char *name)
 {
-    uint32_t hash = 2166136261u; /* FNV-1a */
+    pthread_mutex_t *lock = &reg->repository_locks[place_hash(region, name) % REPOSITORY_LOCKS];
 
-    for (const char *c = region; *c; c++)
-        hash = (hash ^ (unsigned char)*c) * 16777619u;
-    hash = (hash ^ '/') * 16777619u;
-    for (const char *c = name; *c; c++)
-        hash = (hash ^ (unsigned char)*c) * 16777619u;
-    pthread_mutex_t *lock = &reg->repository_locks[hash % REPOSITORY_LOCKS];
     pthread_mutex_lock(lock);
     return lock;
 }
@@ -45,9 +53,14 @@ bool
 repository_check(struct registry *reg, const char *region, const char *name, struct err *err)
 {
     if (name_is_valid(str_of(name)) && region_is_valid(str_of(region))) {
-        cleanup_free char *path = repository_path(reg, region, name, "_repository.json");
-        if (file_exists(path))
+        const unsigned as_of = places_changed(reg);
+        if (place_is(reg, region, name, PLACE_THERE))
             return true;
+        cleanup_free char *path = repository_path(reg, region, name, "_repository.json");
+        if (file_exists(path)) {
+            place_note(reg, region, name, PLACE_THERE, as_of);
+            return true;
+        }
     }
     return err_set(err, ERR_REPOSITORY_NOT_FOUND,
                    "The repository with name '%s' does not exist in the registry with id '%s'",
@@ -101,7 +114,7 @@ document_store(struct registry *reg, const char *region, const char *name,
     if (strlen(text) > DOCUMENT_MAX)
         return err_set(err, ERR_LIMIT_EXCEEDED, "the repository's description is too large");
     const bool is_stored = disk_store(reg, path, str_of(text), err);
-    atomic_fetch_add(&reg->repositories_changed, 1); /* it may be there even if its flush failed */
+    places_change(reg); /* it may be there even if its flush failed */
     return is_stored;
 }
 
@@ -236,7 +249,7 @@ repository_remove(struct registry *reg, const char *region, const char *name, bo
     cleanup_free char *path = repository_path(reg, region, name, "_repository.json");
     /* With this file the repository is gone; the rest may be cut short at any point. */
     const bool is_removed = disk_remove(path, err);
-    atomic_fetch_add(&reg->repositories_changed, 1);
+    places_change(reg);
     quota_forget(reg, region, name);
     if (!is_removed || !disk_sync_parent(path, err) || !leaves_remove(reg, region, name, err))
         return false;
@@ -260,8 +273,7 @@ registry_repository_delete(struct registry *reg, const char *region, const char 
 char *
 layer_path(const struct registry *reg, const char *region, const char *name, struct str digest)
 {
-    cleanup_free char *leaf = text_format("_layers/" STR_FMT, STR_ARG(digest_hex(digest)));
-    return repository_path(reg, region, name, leaf);
+    return repository_leaf_path(reg, region, name, "_layers", digest_hex(digest));
 }
 
 bool

@@ -442,8 +442,7 @@ blob_delete(struct call *c, struct err *err)
     if (is_named)
         return err_set(err, ERR_REGISTRY_UNSUPPORTED,
                        "an image of the repository needs the blob '%s'", c->argument);
-    cleanup_free char *leaf = text_format("_layers/" STR_FMT, STR_ARG(digest_hex(digest)));
-    cleanup_free char *path = repository_path(c->reg, c->region, c->repository, leaf);
+    cleanup_free char *path = layer_path(c->reg, c->region, c->repository, digest);
     if (!disk_remove(path, err) || !disk_sync_parent(path, err))
         return false;
     call_note(c, "registry.delete", "blob", c->argument);

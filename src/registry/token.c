@@ -3,6 +3,7 @@
  *   v1.<expiry in seconds>.<hmac>             naru's own
  *   v2.<expiry>.<base64 of JSON>.<hmac>       {"k": access key id, "s": scopes or none}
  * The HMAC covers what stands before it. A key that is gone takes its tokens with it. */
+#include <pthread.h>
 #include <stdio.h>
 
 #include "registry/visitor.h"
@@ -79,8 +80,9 @@ payload_read(struct str base64, struct token *out)
     return true;
 }
 
-bool
-token_read(const struct registry *reg, struct str text, int64_t now_ms, struct token *out)
+/* Of its text and the registry's key alone, whatever the time. */
+static bool
+token_parse(const struct registry *reg, struct str text, struct token *out)
 {
     const ptrdiff_t dot = text.len < VISITOR_TOKEN_MAX ? str_rindex(text, '.') : -1;
     struct str signed_part = str_slice(text, 0, dot < 0 ? 0 : (size_t)dot), version, expiry;
@@ -92,10 +94,110 @@ token_read(const struct registry *reg, struct str text, int64_t now_ms, struct t
     sign(reg, signed_part, mac);
     if (!crypto_equal(str_slice(text, (size_t)dot + 1, text.len), (struct str){mac, SHA256_HEX}) ||
         !str_split(&signed_part, '.', &version) || !str_split(&signed_part, '.', &expiry) ||
-        !str_to_i64(expiry, &expiry_s) || now_ms / 1000 >= expiry_s)
+        !str_to_i64(expiry, &expiry_s) || expiry_s > INT64_MAX / 1000)
         return false;
     *out = (struct token){.is_naru = str_is(version, "v1") && signed_part.at == NULL, .until_ms = expiry_s * 1000};
     return out->is_naru || (str_is(version, "v2") && payload_read(signed_part, out));
+}
+
+/* ---- tokens that were right: a client comes with the same one a hundred times ---- */
+
+#define TOKENS_KEPT 64
+#define TOKEN_KEPT_MAX 2048 /* characters */
+
+struct tokens {
+    pthread_mutex_t lock;
+    struct token_kept {
+        struct strbuf text; /* empty: none */
+        struct token token;
+    } kept[TOKENS_KEPT];
+};
+
+struct tokens *
+tokens_new(void)
+{
+    struct tokens *t = mem_new(sizeof *t);
+
+    pthread_mutex_init(&t->lock, NULL);
+    return t;
+}
+
+static void
+kept_done(struct token_kept *k)
+{
+    if (k->text.at != NULL)
+        explicit_bzero(k->text.at, k->text.len);
+    strbuf_done(&k->text);
+    json_unref(k->token.scopes);
+    *k = (struct token_kept){0};
+}
+
+void
+tokens_free(struct tokens *t)
+{
+    for (size_t i = 0; t != NULL && i < TOKENS_KEPT; i++)
+        kept_done(&t->kept[i]);
+    if (t != NULL)
+        pthread_mutex_destroy(&t->lock);
+    free(t);
+}
+
+/* By the end of its signature, which is as good as random. */
+static struct token_kept *
+kept_of(struct tokens *t, struct str text)
+{
+    unsigned char end = 0;
+
+    (void)hex_decode(str_slice(text, text.len < 2 ? 0 : text.len - 2, text.len), &end);
+    return &t->kept[end % TOKENS_KEPT];
+}
+
+static bool
+kept_find(struct tokens *t, struct str text, struct token *out)
+{
+    const struct token_kept *k = kept_of(t, text);
+
+    pthread_mutex_lock(&t->lock);
+    const bool found = k->text.len > 0 && crypto_equal(text, strbuf_str(&k->text));
+    if (found) {
+        *out = k->token;
+        out->scopes = json_ref(k->token.scopes);
+    }
+    pthread_mutex_unlock(&t->lock);
+    return found;
+}
+
+static void
+keep(struct tokens *t, struct str text, const struct token *token)
+{
+    struct token_kept *k = kept_of(t, text);
+
+    if (text.len > TOKEN_KEPT_MAX)
+        return;
+    pthread_mutex_lock(&t->lock);
+    kept_done(k);
+    strbuf_add(&k->text, text);
+    k->token = *token;
+    k->token.scopes = json_ref(token->scopes);
+    pthread_mutex_unlock(&t->lock);
+}
+
+bool
+token_read(const struct registry *reg, struct str text, int64_t now_ms, struct token *out)
+{
+    struct token read = {0};
+    const bool was_kept = kept_find(reg->tokens, text, &read);
+
+    if (!was_kept && !token_parse(reg, text, &read))
+        return false;
+    if (now_ms / 1000 >= read.until_ms / 1000) {
+        json_unref(read.scopes);
+        return false;
+    }
+    if (!was_kept)
+        keep(reg->tokens, text, &read);
+    *out = read;
+    return true;
 }
 
 bool

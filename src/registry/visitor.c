@@ -15,7 +15,7 @@ void
 visitor_done(struct visitor *v)
 {
     json_unref(v->scopes);
-    v->scopes = NULL;
+    *v = (struct visitor){0};
 }
 
 const char *
@@ -56,14 +56,11 @@ visitor_of_token(struct registry *reg, struct str text, struct visitor *out)
 
     if (!token_read(reg, text, clock_wall_ms(), &token))
         return false;
-    *out = (struct visitor){.kind = token.is_naru ? VISITOR_NARU : VISITOR_NOBODY,
-                            .has_scopes = token.scopes != NULL,
-                            .scopes = token.scopes,
-                            .until_ms = token.until_ms};
-    if (token.key_id[0] == '\0' || visitor_of_key(reg, str_of(token.key_id), out))
-        return true;
-    visitor_done(out);
-    return false;
+    out->kind = token.is_naru ? VISITOR_NARU : VISITOR_NOBODY;
+    out->has_scopes = token.scopes != NULL;
+    out->scopes = token.scopes;
+    out->until_ms = token.until_ms;
+    return token.key_id[0] == '\0' || visitor_of_key(reg, str_of(token.key_id), out);
 }
 
 static bool
@@ -115,29 +112,26 @@ static bool
 token_login(struct registry *reg, const struct http_exchange *x, struct str user, struct str token,
             struct visitor *out, struct err *err)
 {
-    struct visitor v = {0};
-
-    if (!visitor_of_token(reg, token, &v))
-        return wrong(reg, x, user, err);
-    *out = v;
-    return true;
+    if (visitor_of_token(reg, token, out))
+        return true;
+    visitor_done(out);
+    return wrong(reg, x, user, err);
 }
 
 bool
 visitor_login(struct registry *reg, const struct http_exchange *x, struct str user,
               struct str password, struct visitor *out, struct err *err)
 {
-    struct visitor v = {0};
-
     if (str_is(user, "AWS"))
         return token_login(reg, x, user, password, out, err);
     if (!guard_check(reg, x, user, err))
         return false;
-    if (!is_password(reg, user, password, &v))
+    if (!is_password(reg, user, password, out)) {
+        visitor_done(out);
         return wrong(reg, x, user, err);
+    }
     if (reg->guard != NULL)
         guard_passed(reg->guard, x->peer, user);
-    *out = v;
     return true;
 }
 
@@ -149,10 +143,8 @@ visitor_read(struct registry *reg, const struct http_exchange *x, struct visitor
     struct str header = str_trim(http_header_get(x, "Authorization"));
     const ptrdiff_t blank = str_index(header, ' ');
 
-    if (header.len == 0) {
-        *out = (struct visitor){0};
+    if (header.len == 0)
         return true;
-    }
     if (blank < 0 || header.len > HEADER_MAX)
         return wrong(reg, x, STR("?"), err);
     struct str scheme = str_slice(header, 0, (size_t)blank);
@@ -228,7 +220,7 @@ look_for_open(void *arg, const char *region, const char *name, struct err *err)
 static bool
 is_open_known(struct registry *reg)
 {
-    return atomic_load(&reg->open_seen) == atomic_load(&reg->repositories_changed) + 1;
+    return atomic_load(&reg->open_seen) == atomic_load(&reg->places_changed) + 1;
 }
 
 /* With the lock held. Ends early when it finds one; a fault of the disk counts as none for a
@@ -236,7 +228,7 @@ is_open_known(struct registry *reg)
 static void
 look_again(struct registry *reg)
 {
-    const unsigned changed = atomic_load(&reg->repositories_changed);
+    const unsigned changed = atomic_load(&reg->places_changed);
     const int64_t now_ms = clock_monotonic_ms();
     struct err err = {0};
 

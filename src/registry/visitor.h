@@ -25,14 +25,14 @@ struct visitor {
     int64_t until_ms;    /* when the token or the session ends; 0: it was none */
 };
 
-/* Reads the Authorization header. False: the credentials are wrong (REGISTRY_UNAUTHORIZED) or the
+/* Reads the Authorization header; `out` is zeroed before, as it is after a failure. False: the credentials are wrong (REGISTRY_UNAUTHORIZED) or the
  * visitor has guessed too often (THROTTLING); without any it is nobody. */
 bool visitor_read(struct registry *reg, const struct http_exchange *x, struct visitor *out,
                   struct err *err) MUST_CHECK;
 /* The same of a user's name and password. */
 bool visitor_login(struct registry *reg, const struct http_exchange *x, struct str user,
                    struct str password, struct visitor *out, struct err *err) MUST_CHECK;
-void visitor_done(struct visitor *v);
+void visitor_done(struct visitor *v); /* and it is nobody */
 /* For lines of the log: "root", the key's name, "naru" or "nobody". */
 const char *visitor_name(const struct visitor *v);
 /* The same for the audit log, as access_key_log_name() has it. */
@@ -58,6 +58,7 @@ struct token {
     struct json *scopes; /* or NULL; the caller's */
     int64_t until_ms;
 };
+/* Out of `tokens`, if it was right before: the signature and what it says are the same then, the time is not. */
 bool token_read(const struct registry *reg, struct str text, int64_t now_ms, struct token *out);
 /* `scopes` may be NULL: all that the key may. */
 void token_write(const struct registry *reg, const char *key_id, const struct json *scopes,

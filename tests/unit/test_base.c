@@ -460,6 +460,15 @@ TEST(time_is_printed_and_read_back)
     CHECK(clock_monotonic_us() / 1000 <= clock_monotonic_ms() + 1);
 }
 
+TEST(views_are_joined)
+{
+    const struct str parts[] = {STR("/a"), {0}, STR("/"), str_slice(STR("bcd"), 0, 1)};
+    cleanup_free char *all = str_join(parts, ARRAY_COUNT(parts)), *none = str_join(NULL, 0);
+
+    CHECK_TEXT(all, "/a/b");
+    CHECK_TEXT(none, "");
+}
+
 TEST(random_texts_have_their_form)
 {
     char uuid[37], other[37], hex[33], token[41];

@@ -209,6 +209,21 @@ TEST(repositories_come_and_go)
     CHECK(registry_repository_create(w.reg, REGION, "my-app/sub", NULL, &err));
 }
 
+TEST(what_is_known_of_a_repository_is_asked_again_after_a_change)
+{
+    REGISTRY(w);
+    struct err err = {0};
+    cleanup_free char *document =
+        text_format("%s/registry/" REGION "/my-app/_repository.json", w.dir);
+
+    CHECK(repository_check(w.reg, REGION, "my-app", &err));
+    CHECK(!repository_check(w.reg, "eu-north-1", "my-app", &err));
+    CHECK(unlink(document) == 0); /* behind its back */
+    CHECK(repository_check(w.reg, REGION, "my-app", &err));
+    CHECK(registry_repository_create(w.reg, REGION, "other", NULL, &err));
+    CHECK(!repository_check(w.reg, REGION, "my-app", &err));
+}
+
 TEST(a_new_repository_inherits_nothing)
 {
     REGISTRY(w);
@@ -219,7 +234,9 @@ TEST(a_new_repository_inherits_nothing)
     /* As after a deletion that was cut short behind its first step. */
     cleanup_free char *document =
         text_format("%s/registry/" REGION "/my-app/_repository.json", w.dir);
+    registry_close(w.reg);
     CHECK(unlink(document) == 0);
+    registry_up(&w);
     CHECK(!registry_resolve(w.reg, REGION, "my-app", "v1", digest, &err));
     CHECK_EQ(err.code, ERR_REPOSITORY_NOT_FOUND);
     CHECK(registry_repository_create(w.reg, REGION, "my-app", NULL, &err));

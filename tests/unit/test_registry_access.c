@@ -556,10 +556,33 @@ TEST(before_the_first_search_is_over_nobody_is_sent_away)
         clock_sleep_ms(1);
     clock_sleep_ms(20); /* if it is slow, nothing is shown */
     atomic_store(&reg->is_open, true);
-    atomic_store(&reg->open_seen, atomic_load(&reg->repositories_changed) + 1);
+    atomic_store(&reg->open_seen, atomic_load(&reg->places_changed) + 1);
     pthread_mutex_unlock(&reg->open_lock);
     pthread_join(thread, NULL);
     CHECK(n.is_welcome);
+}
+
+TEST(a_token_that_was_right_before_ends_in_its_time_and_is_no_other_one)
+{
+    DOOR(d);
+    cleanup(strbuf_done) struct strbuf text = {0};
+    cleanup_json struct json *scopes = json_object();
+    struct token token = {0};
+
+    json_set(scopes, "my-app", json_int(VISIT_PULL));
+    token_write(d.w.reg, "AKIA1", scopes, 5000, &text);
+    for (int i = 0; i < 2; i++) {
+        CHECK(token_read(d.w.reg, strbuf_str(&text), 4999, &token));
+        CHECK_TEXT(token.key_id, "AKIA1");
+        CHECK_EQ(token.until_ms, 5000);
+        CHECK_EQ(json_get_i64(token.scopes, "my-app", 0), VISIT_PULL);
+        json_unref(token.scopes);
+        CHECK(!token_read(d.w.reg, strbuf_str(&text), 5000, &token));
+    }
+    text.at[10] ^= 1;
+    CHECK(!token_read(d.w.reg, strbuf_str(&text), 4999, &token));
+    CHECK(!token_read(d.w.reg, str_slice(strbuf_str(&text), 11, text.len), 4999, &token));
+    CHECK(!token_read(d.w.reg, STR(""), 4999, &token));
 }
 
 TEST(who_guesses_has_to_wait)

@@ -334,7 +334,9 @@ TEST(policies_are_kept_and_asked)
     CHECK_EQ(door(reg, "team/web", "ecr:ListImages", ALICE), REGISTRY_SAYS_NOTHING);
     /* One that cannot be read lets nobody in. */
     cleanup_free char *path = text_format("%s/registry/" REGION "/team/web/_policy.json", dir);
+    registry_close(reg);
     CHECK(file_write_atomic(path, STR("{"), 0600, &err));
+    reg = registry_open(dir, "000000000000", REGION, &err);
     CHECK_EQ(door(reg, "team/web", "ecr:ListImages", ALICE), REGISTRY_DENIES);
     registry_close(reg);
     CHECK(file_remove_tree(dir, &err));

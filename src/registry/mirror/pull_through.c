@@ -109,8 +109,7 @@ pull_pending_get(struct registry *reg, const char *region, const char *repositor
 static char *
 check_path(const struct registry *reg, const char *region, const char *repository, const char *tag)
 {
-    cleanup_free char *leaf = text_format("_upstream/%s", tag);
-    return repository_path(reg, region, repository, leaf);
+    return repository_leaf_path(reg, region, repository, "_upstream", str_of(tag));
 }
 
 static bool

@@ -114,9 +114,8 @@ replication_knows(struct registry *reg, const char *registry_id)
 static char *
 record_path(const struct registry *reg, const struct replica *image)
 {
-    cleanup_free char *leaf =
-        text_format("_replicated/" STR_FMT, STR_ARG(digest_hex(str_of(image->digest))));
-    return repository_path(reg, image->region, image->repository, leaf);
+    return repository_leaf_path(reg, image->region, image->repository, "_replicated",
+                                digest_hex(str_of(image->digest)));
 }
 
 static struct json *

@@ -43,8 +43,7 @@ static char *
 scan_path(const struct registry *reg, const char *region, const char *repository,
           const char *digest)
 {
-    cleanup_free char *leaf = text_format("_scans/" STR_FMT, STR_ARG(digest_hex(str_of(digest))));
-    return repository_path(reg, region, repository, leaf);
+    return repository_leaf_path(reg, region, repository, "_scans", digest_hex(str_of(digest)));
 }
 
 static bool
@@ -84,8 +83,7 @@ image_leaves_prune(struct registry *reg, const char *region, const char *reposit
         return;
     for (size_t i = 0; i < json_size(names); i++) {
         const char *hex = json_cstr(json_at(names, i), "");
-        cleanup_free char *manifest = text_format("_manifests/%s", hex);
-        cleanup_free char *path = repository_path(reg, region, repository, manifest);
+        cleanup_free char *path = repository_leaf_path(reg, region, repository, "_manifests", str_of(hex));
         cleanup_free char *old = text_format("%s/%s", directory, hex);
         if (!file_exists(path) && !disk_remove(old, NULL))
             log_warn("registry.leaf_left", "path=%s", log_quote(old));
