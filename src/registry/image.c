@@ -659,7 +659,7 @@ registry_image_get(struct registry *reg, const char *region, const char *reposit
 bool
 manifests_each(struct registry *reg, const char *region, const char *repository,
                bool (*call)(void *arg, const char *digest, const struct manifest *m), void *arg,
-               struct err *err)
+               struct json *known, struct err *err)
 {
     cleanup_free char *path = repository_path(reg, region, repository, "_manifests");
     cleanup_json struct json *names = NULL;
@@ -672,7 +672,7 @@ manifests_each(struct registry *reg, const char *region, const char *repository,
         cleanup_json struct json *record = NULL;
         struct manifest m;
         char digest[REGISTRY_DIGEST_SIZE];
-        if (!digest_from_hex(str_of(json_cstr(json_at(names, i), "")), digest))
+        if (!digest_from_hex(str_of(json_cstr(json_at(names, i), "")), digest) || json_get(known, digest) != NULL)
             continue;
         if (!image_record_find(reg, region, repository, digest, &record, err))
             return false;
@@ -684,6 +684,8 @@ manifests_each(struct registry *reg, const char *region, const char *repository,
             return err_context(err, "reading '%s' of '%s'", digest, repository);
         if (!call(arg, digest, &m))
             return true;
+        if (known != NULL)
+            json_set(known, digest, json_bool(true));
     }
     return true;
 }
@@ -708,11 +710,11 @@ search_one(void *arg, const char *digest, const struct manifest *m)
 
 bool
 layer_is_named(struct registry *reg, const char *region, const char *name, struct str digest,
-               bool *out, struct err *err)
+               struct json *known, bool *out, struct err *err)
 {
     struct search s = {.digest = digest};
 
-    if (!manifests_each(reg, region, name, search_one, &s, err))
+    if (!manifests_each(reg, region, name, search_one, &s, known, err))
         return false;
     *out = s.found_in[0] != '\0';
     return true;

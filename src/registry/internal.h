@@ -275,10 +275,11 @@ bool image_manifest_read(struct registry *reg, const char *region, const char *r
                    const char *reference, bool archived_too, struct strbuf *bytes_out,
                    char digest_out[static REGISTRY_DIGEST_SIZE], char *media_type_out,
                    bool *is_archived_out, struct err *err) MUST_CHECK;
-/* Calls `call` for every manifest of the repository, parsed; stops at false. */
+/* Calls `call` for every manifest of the repository, parsed; stops at false. `known` (may be NULL) has the digests of
+ * those that are passed over, and gets those that were not: their bytes are the same for ever. */
 bool manifests_each(struct registry *reg, const char *region, const char *repository,
                     bool (*call)(void *arg, const char *digest, const struct manifest *m), void *arg,
-                    struct err *err) MUST_CHECK;
+                    struct json *known, struct err *err) MUST_CHECK;
 /* Has it still the tags and times that it had in the list it is from, and is it not just being pushed? Under the lock. */
 bool image_is_as_listed(const struct view *v, const struct json *image);
 /* Does anybody use it? Then `users` (may be NULL) gets who. */
@@ -293,9 +294,9 @@ bool reference_is_manifest(const struct registry *reg, const char *region, const
                            const struct manifest_reference *r);
 bool manifest_is_linked(const struct registry *reg, const char *region, const char *name,
                         struct str digest);
-/* Does a manifest of this repository name the blob? */
+/* Does a manifest of this repository name the blob? `known` as for manifests_each(): none of those does. */
 bool layer_is_named(struct registry *reg, const char *region, const char *name, struct str digest,
-                    bool *out, struct err *err) MUST_CHECK;
+                    struct json *known, bool *out, struct err *err) MUST_CHECK;
 
 /* ---- view.c: which tags images have, and which indexes name them ---- */
 enum indexes { ALL_INDEXES, ACTIVE_INDEXES };

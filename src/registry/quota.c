@@ -276,7 +276,7 @@ named_get(struct registry *reg, const char *region, const char *repository, int6
     pthread_mutex_unlock(&reg->quota_lock);
     if (is_known)
         return true;
-    if (!manifests_each(reg, region, repository, naming_manifest, &naming, err))
+    if (!manifests_each(reg, region, repository, naming_manifest, &naming, /* known= */ NULL, err))
         return false;
     pthread_mutex_lock(&reg->quota_lock);
     n = named_find(reg, region, repository);

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "base/clock.h"
+#include "base/random.h"
 #include "io/file.h"
 #include "registry/internal.h"
 #include "registry/reference.h"
@@ -118,12 +119,12 @@ document_store(struct registry *reg, const char *region, const char *name,
     return is_stored;
 }
 
+static const char *const leaves[] = {"_tags", "_manifests", "_layers", "_pulls", "_referrers", "_scans", "_upstream", "_replicated",
+                                     "_policy.json", "_preview.json", "_quota"};
+
 static bool
 leaves_remove(const struct registry *reg, const char *region, const char *name, struct err *err)
 {
-    static const char *const leaves[] = {"_tags", "_manifests", "_layers", "_pulls", "_referrers", "_scans", "_upstream", "_replicated",
-                                         "_policy.json", "_preview.json", "_quota"};
-
     for (size_t i = 0; i < ARRAY_COUNT(leaves); i++) {
         cleanup_free char *path = repository_path(reg, region, name, leaves[i]);
         if (!file_remove_tree(path, err))
@@ -132,13 +133,29 @@ leaves_remove(const struct registry *reg, const char *region, const char *name, 
     return true;
 }
 
+/* To where the next start removes what nobody knows, too: removing ten thousand files takes seconds, which nobody has
+ * to wait for. */
+static bool
+leaves_move(const struct registry *reg, const char *region, const char *name, const char *to, struct err *err)
+{
+    if (mkdir(to, 0750) < 0)
+        return err_errno(err, "cannot make the folder '%s'", to);
+    for (size_t i = 0; i < ARRAY_COUNT(leaves); i++) {
+        cleanup_free char *path = repository_path(reg, region, name, leaves[i]);
+        cleanup_free char *moved = text_format("%s/%s", to, leaves[i]);
+        if (rename(path, moved) < 0 && errno != ENOENT)
+            return err_errno(err, "cannot move '%s'", path);
+    }
+    return true;
+}
+
 static bool
 leaves_make(const struct registry *reg, const char *region, const char *name, struct err *err)
 {
-    static const char *const leaves[] = {"_tags", "_manifests", "_layers"};
+    static const char *const first[] = {"_tags", "_manifests", "_layers"};
 
-    for (size_t i = 0; i < ARRAY_COUNT(leaves); i++) {
-        cleanup_free char *path = repository_path(reg, region, name, leaves[i]);
+    for (size_t i = 0; i < ARRAY_COUNT(first); i++) {
+        cleanup_free char *path = repository_path(reg, region, name, first[i]);
         if (!disk_make_dirs(reg->root_dir, path, err))
             return false;
     }
@@ -238,7 +255,7 @@ nothing_is_used(struct registry *reg, const char *region, const char *name, bool
 
 static bool
 repository_remove(struct registry *reg, const char *region, const char *name, bool force, struct json *asked,
-                  struct err *err)
+                  const char *aside, struct err *err)
 {
     pthread_mutex_lock(&reg->tree_lock);
     cleanup(unlock_) pthread_mutex_t *tree UNUSED = &reg->tree_lock;
@@ -251,7 +268,7 @@ repository_remove(struct registry *reg, const char *region, const char *name, bo
     const bool is_removed = disk_remove(path, err);
     places_change(reg);
     quota_forget(reg, region, name);
-    if (!is_removed || !disk_sync_parent(path, err) || !leaves_remove(reg, region, name, err))
+    if (!is_removed || !disk_sync_parent(path, err) || !leaves_move(reg, region, name, aside, err))
         return false;
     parents_remove(reg, region, name);
     return true;
@@ -262,10 +279,14 @@ registry_repository_delete(struct registry *reg, const char *region, const char 
                            struct err *err)
 {
     cleanup_json struct json *asked = json_object();
+    char id[33];
 
-    /* Most of the asking is done before anybody has to wait: with the locks only what came meanwhile is left. */
+    random_hex(id, 32);
+    cleanup_free char *aside = text_format("%s/%s", reg->uploads_dir, id);
+    /* Most of the asking is done before anybody has to wait, with the locks only what came meanwhile is left; and the files
+     * are removed when nobody waits any more. */
     return repository_check(reg, region, name, err) && nothing_is_used(reg, region, name, force, asked, err) &&
-           repository_remove(reg, region, name, force, asked, err);
+           repository_remove(reg, region, name, force, asked, aside, err) && file_remove_tree(aside, err);
 }
 
 /* ---- layers ---- */

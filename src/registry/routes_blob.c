@@ -427,21 +427,33 @@ blob_get(struct call *c, struct err *err)
 }
 
 static bool
-blob_delete(struct call *c, struct err *err)
+blob_check_unneeded(struct call *c, struct json *known, struct err *err)
 {
-    struct reply r = {0};
-    struct str digest = str_of(c->argument);
+    const struct str digest = str_of(c->argument);
     bool is_named;
 
-    cleanup(unlock_) pthread_mutex_t *lock UNUSED =
-        repository_lock(c->reg, c->region, c->repository);
     if (!layer_is_linked(c->reg, c->region, c->repository, digest))
         return blob_unknown(c, err);
-    if (!layer_is_named(c->reg, c->region, c->repository, digest, &is_named, err))
+    if (!layer_is_named(c->reg, c->region, c->repository, digest, known, &is_named, err))
         return false;
-    if (is_named)
-        return err_set(err, ERR_REGISTRY_UNSUPPORTED,
-                       "an image of the repository needs the blob '%s'", c->argument);
+    return !is_named || err_set(err, ERR_REGISTRY_UNSUPPORTED,
+                                "an image of the repository needs the blob '%s'", c->argument);
+}
+
+static bool
+blob_delete(struct call *c, struct err *err)
+{
+    cleanup_json struct json *known = json_object();
+    struct reply r = {0};
+    struct str digest = str_of(c->argument);
+
+    /* All manifests are read before anybody has to wait: with the lock only those that came meanwhile are left. */
+    if (!blob_check_unneeded(c, known, err))
+        return false;
+    cleanup(unlock_) pthread_mutex_t *lock UNUSED =
+        repository_lock(c->reg, c->region, c->repository);
+    if (!blob_check_unneeded(c, known, err))
+        return false;
     cleanup_free char *path = layer_path(c->reg, c->region, c->repository, digest);
     if (!disk_remove(path, err) || !disk_sync_parent(path, err))
         return false;

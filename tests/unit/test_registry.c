@@ -224,6 +224,38 @@ TEST(what_is_known_of_a_repository_is_asked_again_after_a_change)
     CHECK(!repository_check(w.reg, REGION, "my-app", &err));
 }
 
+TEST(a_manifest_that_came_meanwhile_is_asked_for_its_layers)
+{
+    REGISTRY(w);
+    cleanup_json struct json *known = json_object();
+    cleanup_free char *layer = digest_of(STR("two"));
+    char digest[REGISTRY_DIGEST_SIZE];
+    struct err err = {0};
+    bool is_named = true;
+
+    CHECK(put_image(w.reg, "my-app", "v1", "one", digest));
+    CHECK(layer_is_named(w.reg, REGION, "my-app", str_of(layer), known, &is_named, &err));
+    CHECK(!is_named && json_get(known, digest) != NULL);
+    CHECK(put_image(w.reg, "my-app", "v2", "two", digest));
+    CHECK(layer_is_named(w.reg, REGION, "my-app", str_of(layer), known, &is_named, &err));
+    CHECK(is_named && json_get(known, digest) == NULL);
+}
+
+TEST(a_deleted_repository_leaves_no_files)
+{
+    REGISTRY(w);
+    cleanup_json struct json *names = NULL;
+    char digest[REGISTRY_DIGEST_SIZE];
+    struct err err = {0};
+
+    CHECK(put_image(w.reg, "my-app", "v1", "one", digest));
+    CHECK(registry_repository_delete(w.reg, REGION, "my-app", /* force= */ true, &err));
+    cleanup_free char *path = repository_path(w.reg, REGION, "my-app", NULL);
+    CHECK(!file_exists(path));
+    CHECK(disk_list(w.reg->uploads_dir, &names, &err));
+    CHECK_EQ(json_size(names), 0);
+}
+
 TEST(a_new_repository_inherits_nothing)
 {
     REGISTRY(w);
