@@ -410,12 +410,19 @@ engine_step(struct engine *e, const struct event *event)
     assert(loop_is_mine(e->loop)); /* who only reads has no commit behind it */
     if (event->type != EVENT_CLOCK)
         log_debug("core.event", "event=%s", event_name(event->type));
+    core_step(e->core, event, engine_now_ms(e), &e->fresh);
+}
+
+/* Before anybody looks: between what a caller has seen and the event that he makes of it nothing else may happen. */
+static void
+tell_if_stood_still(struct engine *e)
+{
     const int64_t now_ms = engine_now_ms(e), late_ms = now_ms - core_deadline_ms(e->core);
-    if (late_ms > STOOD_STILL_MS) {
-        log_info("engine.stood_still", "late_ms=%lld", (long long)late_ms);
-        core_step(e->core, &(struct event){.type = EVENT_STOOD_STILL, .stood_still = {late_ms}}, now_ms, &e->fresh);
-    }
-    core_step(e->core, event, now_ms, &e->fresh);
+
+    if (late_ms <= STOOD_STILL_MS)
+        return;
+    log_info("engine.stood_still", "late_ms=%lld", (long long)late_ms);
+    core_step(e->core, &(struct event){.type = EVENT_STOOD_STILL, .stood_still = {late_ms}}, now_ms, &e->fresh);
 }
 
 static void
@@ -427,6 +434,7 @@ run_caller(void *arg)
     /* While commits fail, what the core holds may never be told. */
     if (!e->is_commit_failing) {
         begin_turn(e);
+        tell_if_stood_still(e);
         c->call(c->arg, e->core, engine_now_ms(e));
     }
     c->next = e->waiting;
@@ -479,9 +487,7 @@ run_report(void *arg)
 {
     struct report *r = arg;
 
-    begin_turn(r->engine);
-    engine_step(r->engine, &r->envelope->event);
-    post_flush(r->engine);
+    step_now(r->engine, &r->envelope->event);
     envelope_free(r->envelope);
     free(r);
 }
@@ -503,6 +509,7 @@ static void
 step_now(struct engine *e, const struct event *event)
 {
     begin_turn(e);
+    tell_if_stood_still(e);
     engine_step(e, event);
     post_flush(e);
 }

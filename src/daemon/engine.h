@@ -41,7 +41,7 @@ bool engine_run(struct engine *e, void (*call)(void *arg, struct core *core, int
  * waits.  False as above, and if a commit takes longer than read_patience_ms: a disk that stalls shall
  * not keep the threads of clients who only look.  Any thread but the engine's. */
 bool engine_read(struct engine *e, void (*call)(void *arg, struct core *core, int64_t now_ms), void *arg);
-/* One step; only inside a call of engine_run(). */
+/* One step; only inside a call of engine_run(), and it meets what the call has seen. */
 void engine_step(struct engine *e, const struct event *event);
 /* A report of the hands: copied, stepped soon. Any thread. */
 void engine_report(struct engine *e, const struct event *event);

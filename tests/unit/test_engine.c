@@ -628,6 +628,23 @@ read_unheard(void *arg, struct core *core, int64_t now_ms)
     u->is_unheard = core_task_by_id(core, u->task_id)->is_unheard;
 }
 
+struct door {
+    struct engine *engine;
+    const char *task_id;
+    bool was_unheard, is_unheard; /* as the door saw it, and behind its step */
+};
+
+static void
+look_and_step(void *arg, struct core *core, int64_t now_ms)
+{
+    struct door *d = arg;
+    const struct task *t = core_task_by_id(core, d->task_id);
+
+    d->was_unheard = t->is_unheard;
+    engine_step(d->engine, &(struct event){.type = EVENT_TASK_PROTECT, .task_protect = {.task_arn = t->arn}});
+    d->is_unheard = t->is_unheard;
+}
+
 /* Its timer comes late by minutes, as after SIGSTOP. */
 TEST(after_it_stood_still_it_asks_what_became_of_its_tasks)
 {
@@ -646,6 +663,21 @@ TEST(after_it_stood_still_it_asks_what_became_of_its_tasks)
     CHECK(u.is_unheard);
     CHECK(engine_run(w.engine, read_unheard, &u));
     CHECK(atomic_load(&starts) > begun);
+    end_world(&w);
+}
+
+/* A task that the door found could be forgotten else, before its event is there. */
+TEST(what_a_caller_sees_is_what_his_event_meets)
+{
+    struct world w = new_world();
+    struct late l = {.engine = w.engine};
+    struct door d = {.engine = w.engine, .task_id = l.task_id};
+
+    CHECK(engine_run(w.engine, create_tasks, &l));
+    atomic_store(&ahead_ms, 600000);
+    CHECK(engine_run(w.engine, look_and_step, &d));
+    CHECK(d.was_unheard);
+    CHECK(d.is_unheard);
     end_world(&w);
 }
 
