@@ -425,6 +425,34 @@ TEST(a_build_of_another_version_that_takes_another_way_says_so)
     teardown(&b);
 }
 
+static bool
+is_overtaken(void *ctx, int64_t *ordinal, int64_t *last, int64_t *by)
+{
+    *by = 9;
+    return false;
+}
+
+/* An earlier naru wrote "notBuilt", and knew no other results. */
+TEST(an_interruption_keeps_its_result_also_from_an_older_journal)
+{
+    static const struct runner_host host = {.milestone = is_overtaken};
+    static const char *const edits[] = {"s/x/x/", "s/\"result\":[^,}]*/\"notBuilt\":true/"};
+
+    for (size_t i = 0; i < ARRAY_COUNT(edits); i++) {
+        cleanup(build_done) struct build b = {0};
+
+        setup(&b);
+        b.config.host = &host;
+        live_to_the_stop(&b, "node { try { milestone() } finally { sh '" WAITS "true' } }", 1);
+        edit_journal(&b, edits[i]);
+        put_file(&b, "go", "");
+        stop_at = UINT_MAX;
+        build_live(&b);
+        CHECK_TEXT(build_result_name(b.outcome.result), "NOT_BUILT");
+        teardown(&b);
+    }
+}
+
 TEST(a_journal_of_a_form_of_another_version_is_not_called_damaged)
 {
     cleanup(build_done) struct build b = {0};

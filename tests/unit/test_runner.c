@@ -413,6 +413,29 @@ TEST(a_build_that_sleeps_leaves_its_place_but_for_an_agent_and_loses_time)
     CHECK_EQ(parked_count, 0);
 }
 
+static unsigned asked_for_place;
+
+static bool
+place_at_the_third_time(void *ctx)
+{
+    return ++asked_for_place == 3;
+}
+
+/* Whatever is said to the room wakes all who wait for something of it. */
+TEST(a_build_that_waits_for_a_place_says_so_once)
+{
+    static const struct runner_host host = {.parked = count_parks, .place = place_at_the_third_time};
+    cleanup(build_done) struct build b = {0};
+
+    build_init(&b);
+    b.config.host = &host;
+    parked_count = still_count = asked_for_place = 0;
+    (void)build_expect(&b, "sleep time: 1, unit: 'MILLISECONDS'", RESULT_SUCCESS);
+    CHECK_EQ(asked_for_place, 3);
+    CHECK_EQ(parked_count, 2); /* it sleeps; it waits */
+    CHECK_EQ(still_count, 1);
+}
+
 TEST(post_runs_in_its_fixed_order_and_survives_errors)
 {
     cleanup(build_done) struct build b = {0};

@@ -33,11 +33,22 @@ journal_thrown_to_json(const struct run *run, const struct exception *e)
     if (e->is_final)
         json_set(x, "final", json_bool(true));
     if (e->result != 0)
-        json_set(x, "result", json_int(e->result));
+        json_set(x, "result", json_text(build_result_name((enum build_result)e->result)));
     return x;
 }
 
 const char rejection;
+
+/* An earlier naru knew one that is not ABORTED, and called it "notBuilt". */
+static int
+result_of(const struct json *x)
+{
+    enum build_result r = RESULT_SUCCESS;
+
+    if (json_get_bool(x, "notBuilt", false))
+        return RESULT_NOT_BUILT;
+    return build_result_parse(str_of(json_get_cstr(x, "result", "")), &r) ? (int)r : 0;
+}
 
 bool
 journal_throw_again(struct run *run, const struct json *x)
@@ -54,7 +65,7 @@ journal_throw_again(struct run *run, const struct json *x)
     e->line = (unsigned)json_get_i64(x, "line", 0);
     e->column = (unsigned)json_get_i64(x, "column", 0);
     e->is_interruption = level != 0;
-    e->result = (int)json_get_i64(x, "result", 0);
+    e->result = result_of(x);
     e->is_final = json_get_bool(x, "final", false);
     if (level == JOURNAL_BY_ITSELF) {
         e->cause = &rejection;

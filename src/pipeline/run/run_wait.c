@@ -250,9 +250,12 @@ run_come_back(struct run *run, const struct node *at, bool ok)
 {
     const struct runner_host *host = run->config->host;
     const bool asks = host != NULL && host->place != NULL && holds_nothing(run);
+    bool waits = false;
 
     while (ok && asks && run->is_parked && !host->place(run->config->ctx)) {
-        run_rest(run, REST_FOR_OTHERS);
+        if (!waits) /* said once: all who wait for something of the room wake up */
+            run_rest(run, REST_FOR_OTHERS);
+        waits = true;
         ok = run_wait(run, at, NULL, 0, INT64_MAX);
     }
     run_rested(run);
