@@ -2,7 +2,15 @@
 /* The cgroup of a build, and what the operator's builds.json says of it.  Where this user may make
  * no cgroups, those tests that need one say so. */
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <poll.h>
+#include <pthread.h>
 #include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include "build_setup.h"
 #include "io/cgroup.h"
 #include "pipeline/builds_config.h"
@@ -204,6 +212,107 @@ TEST(naru_in_the_group_of_a_build_does_not_end_itself)
     CHECK_EQ(leftovers_end(cookie, true), 0);
     g = cgroup_find(NULL, name);
     CHECK(g == NULL);
+}
+
+/* A page that nobody has filled in yet: who reads to it waits. */
+static int
+make_waiting_page(void **page_out)
+{
+    const int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC);
+    struct uffdio_api api = {.api = UFFD_API};
+    struct uffdio_register range = {.range.len = 4096, .mode = UFFDIO_REGISTER_MODE_MISSING};
+
+    *page_out = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    range.range.start = (uintptr_t)*page_out;
+    if (fd >= 0 && ioctl(fd, UFFDIO_API, &api) == 0 && ioctl(fd, UFFDIO_REGISTER, &range) == 0)
+        return fd;
+    printf("skipped: no userfaultfd here\n");
+    return -1;
+}
+
+struct held_pipe {
+    int end, faults;
+    void *page;
+    bool is_filled;
+};
+
+static void *
+read_to_the_page(void *arg)
+{
+    const struct held_pipe *h = arg;
+
+    return read(h->end, h->page, 1) == 1 ? NULL : arg;
+}
+
+static void *
+fill_the_page_late(void *arg)
+{
+    struct held_pipe *h = arg;
+    struct uffdio_zeropage fill = {.range = {.start = (uintptr_t)h->page, .len = 4096}};
+
+    clock_sleep_ms(50);
+    h->is_filled = ioctl(h->faults, UFFDIO_ZEROPAGE, &fill) == 0;
+    return NULL;
+}
+
+static bool
+shows(pid_t pid, const char *file, const char *what)
+{
+    cleanup_free char *script = text_format("grep -q '%s' /proc/%d/%s", what, (int)pid, file);
+
+    return system(script) == 0;
+}
+
+/* Whoever reads from a pipe holds up those that close its other end: so long our child is between its end and leaving the
+ * group. */
+TEST(who_is_ending_was_not_left_behind)
+{
+    const struct cgroup_limits limits = {.processes = 100};
+    cleanup_free char *cookie = text_format("ending%d", (int)getpid());
+    cleanup_free char *name = text_format(BUILD_GROUP_PREFIX "%s", cookie);
+    cleanup(strbuf_done) struct strbuf lacking = {0};
+    struct held_pipe h = {0};
+    int held[2], go[2];
+    pthread_t reader, filler;
+    struct cgroup *g;
+    struct err err;
+    char byte = 'x';
+    void *failed;
+    pid_t child;
+
+    if (!can_make_groups() || (h.faults = make_waiting_page(&h.page)) < 0)
+        return;
+    g = cgroup_make(NULL, name, &limits, &lacking, &err);
+    CHECK(g != NULL && pipe(held) == 0 && pipe(go) == 0 && write(held[1], &byte, 1) == 1);
+    child = fork();
+    if (child == 0) {
+        close(go[1]);
+        _exit((int)read(go[0], &byte, 1));
+    }
+    for (const char *const *file = cgroup_joins(g); *file != NULL; file++) {
+        cleanup_free char *enter = text_format("echo %d >%s", (int)child, *file);
+        CHECK_EQ(system(enter), 0);
+    }
+    close(held[1]);
+    h.end = held[0];
+    CHECK(pthread_create(&reader, NULL, read_to_the_page, &h) == 0);
+    struct pollfd fault = {.fd = h.faults, .events = POLLIN};
+    CHECK(poll(&fault, 1, 10000) == 1); /* it reads, and waits */
+    close(go[1]);
+    for (int i = 0; i < 1000 && !shows(child, "statm", "^0 0 0"); i++)
+        clock_sleep_ms(5);
+    CHECK(cgroup_has(g, child) && !shows(child, "stat", ") Z "));
+    cgroup_free(g);
+    CHECK(pthread_create(&filler, NULL, fill_the_page_late, &h) == 0);
+    CHECK_EQ(leftovers_end(cookie, true), 0);
+    pthread_join(filler, NULL);
+    pthread_join(reader, &failed);
+    CHECK(h.is_filled && failed == NULL);
+    CHECK(waitpid(child, NULL, 0) == child);
+    close(held[0]);
+    close(go[0]);
+    close(h.faults);
+    munmap(h.page, 4096);
 }
 
 TEST(an_interrupted_script_ends_with_all_that_it_started)

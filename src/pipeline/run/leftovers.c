@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -23,7 +24,7 @@
 #define KERNEL_THREAD 0x00200000 /* PF_KTHREAD and PF_EXITING of the kernel's sched.h */
 #define EXITING 0x00000004
 
-enum kinship { STRANGER, OURS, UNSURE, STAYS };
+enum kinship { STRANGER, OURS, UNSURE, STAYS, GONE };
 
 struct hunt {
     const char *entry;
@@ -49,9 +50,10 @@ field_of(struct str fields, int index)
 }
 
 /* Asked when a process shows no environment.  In the middle of exec() that says nothing: the memory
- * of the old program is gone and that of the new one has none yet, for as long as loading takes. */
-static bool
-may_have_environment(const char *pid)
+ * of the old program is gone and that of the new one has none yet, for as long as loading takes.  One that has
+ * ended may stay in its group for a moment; where other threads of it go on it has not. */
+static enum kinship
+without_environment(const char *pid)
 {
     char path[300], text[2048];
 
@@ -59,16 +61,17 @@ may_have_environment(const char *pid)
     cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC);
     const ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text));
     if (n <= 0)
-        return false;
+        return GONE;
     struct str fields = {text, (size_t)n};
     /* The name in parentheses may hold blanks and parentheses itself. */
     fields = str_slice(fields, (size_t)(str_rindex(fields, ')') + 2), fields.len);
-    const int64_t flags = field_of(fields, 9), start = field_of(fields, 50),
+    const int64_t flags = field_of(fields, 9), threads = field_of(fields, 20), start = field_of(fields, 50),
                   end = field_of(fields, 51);
-    if (str_starts(fields, STR("Z")) || str_starts(fields, STR("X")) ||
-        (flags & (KERNEL_THREAD | EXITING)) != 0)
-        return false;
-    return end == 0 || end != start;
+    if (str_starts(fields, STR("Z")) || str_starts(fields, STR("X")) || (flags & EXITING) != 0)
+        return threads > 1 ? STRANGER : GONE;
+    if ((flags & KERNEL_THREAD) != 0)
+        return STRANGER;
+    return end == 0 || end != start ? UNSURE : STRANGER;
 }
 
 static bool
@@ -93,7 +96,7 @@ kinship_of(struct hunt *h, const char *pid)
     snprintf(path, sizeof(path), "/proc/%s/environ", pid);
     cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
-        return STRANGER;
+        return errno == ENOENT || errno == ESRCH ? GONE : STRANGER;
     /* One read: between two of them an exec() would leave us with half an environment. */
     const ssize_t n = read(fd, h->environment, ENVIRON_MAX);
     if (n > 0 && h->spares && (has_entry(h, (size_t)n, "JENKINS_NODE_COOKIE=dontKillMe") ||
@@ -101,7 +104,7 @@ kinship_of(struct hunt *h, const char *pid)
         return STAYS;
     if (n > 0)
         return has_entry(h, (size_t)n, h->entry) ? OURS : STRANGER;
-    return n == 0 && may_have_environment(pid) ? UNSURE : STRANGER;
+    return n == 0 ? without_environment(pid) : STRANGER;
 }
 
 static bool
@@ -148,6 +151,7 @@ look_at(struct hunt *h, const char *name)
     case OURS: end(h, pid, pidfd); break;
     case UNSURE: h->unsure++; break;
     case STAYS:
+    case GONE:
     case STRANGER: break;
     }
 }
@@ -169,6 +173,7 @@ look_at_member(struct hunt *h, pid_t pid)
     switch (kinship_of(h, name)) {
     case STAYS: cgroup_let_go(h->group, pid); break;
     case OURS: break; /* the look at all finds it */
+    case GONE: break;
     case STRANGER: end(h, pid, pidfd); break;
     case UNSURE: /* not before it shows what it is, unless it has had its time */
         if (h->kills)
