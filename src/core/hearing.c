@@ -18,18 +18,24 @@ hearing_begin(struct core *core, struct task *t)
     core->index->unheard_count++;
 }
 
-/* Whoever runs since before a restart and never was healthy has his whole grace period again: his checks began
- * anew, too. */
+/* Whoever runs since before a restart and never was healthy has his whole grace period again when he is heard: his
+ * checks began anew, too. */
+static bool
+will_have_grace(const struct core *core, const struct task *t)
+{
+    return t->is_unheard && t->started_at_ms != 0 && t->started_at_ms < core->index->resumed_at_ms &&
+           t->healthy_at_ms == 0 && t->grace_from_ms == 0;
+}
+
 void
 hearing_end(struct core *core, struct task *t)
 {
     if (!t->is_unheard)
         return;
+    if (will_have_grace(core, t))
+        t->grace_from_ms = core->now_ms;
     t->is_unheard = false;
     core->index->unheard_count--;
-    if (t->started_at_ms != 0 && t->started_at_ms < core->index->resumed_at_ms && t->healthy_at_ms == 0 &&
-        t->grace_from_ms == 0)
-        t->grace_from_ms = core->now_ms;
 }
 
 void
@@ -55,7 +61,7 @@ hearing_stood_still(struct core *core, int64_t late_ms)
             t->unheard_since_ms += late_ms; /* asked already */
         else
             t->ask_at_ms = core->now_ms;
-        if (t->started_at_ms != 0 && t->healthy_at_ms == 0) /* nor did anybody check it */
+        if (t->started_at_ms != 0 && t->healthy_at_ms == 0 && !will_have_grace(core, t)) /* nor did anybody check it */
             t->grace_from_ms = (t->grace_from_ms != 0 ? t->grace_from_ms : t->started_at_ms) + late_ms;
         hearing_begin(core, t);
         core_queue(core, t->service);

@@ -126,17 +126,25 @@ TEST(a_start_has_its_whole_time_again)
     CHECK(!task_is_wanted(story_task(st, 1)));
 }
 
-/* What the rows say of its checks is from within the grace period. */
-TEST(a_grace_period_that_nobody_saw_is_given_again)
+/* A minute. */
+static void
+give_grace(struct story *st)
 {
-    struct story_options o = {.desired_count = 1, STORY_USUAL};
-    cleanup_story struct story *st = story_new(&o);
     struct event ev = {.type = EVENT_SERVICE_UPDATE};
 
     ev.service_update.service_arn = st->service;
     ev.service_update.desired_count = ev.service_update.launch_type = -1;
     ev.service_update.health_check_grace_s = 60;
     story_tell(st, &ev, "grace");
+}
+
+/* What the rows say of its checks is from within the grace period. */
+TEST(a_grace_period_that_nobody_saw_is_given_again)
+{
+    struct story_options o = {.desired_count = 1, STORY_USUAL};
+    cleanup_story struct story *st = story_new(&o);
+
+    give_grace(st);
     story_running(st, 1);
     story_unhealthy(st, 1);
     strbuf_clear(&st->trace);
@@ -160,12 +168,8 @@ TEST(a_grace_period_does_not_begin_before_the_task_runs)
 {
     struct story_options o = {.desired_count = 1, STORY_USUAL};
     cleanup_story struct story *st = story_new(&o);
-    struct event ev = {.type = EVENT_SERVICE_UPDATE};
 
-    ev.service_update.service_arn = st->service;
-    ev.service_update.desired_count = ev.service_update.launch_type = -1;
-    ev.service_update.health_check_grace_s = 60;
-    story_tell(st, &ev, "grace");
+    give_grace(st);
     story_pending(st, 1);
     story_return(st);
     story_pending(st, 1);
@@ -410,12 +414,8 @@ TEST(a_grace_period_is_longer_by_the_time_that_naru_stood_still)
 {
     struct story_options o = {.desired_count = 1, STORY_USUAL};
     cleanup_story struct story *st = story_new(&o);
-    struct event ev = {.type = EVENT_SERVICE_UPDATE};
 
-    ev.service_update.service_arn = st->service;
-    ev.service_update.desired_count = ev.service_update.launch_type = -1;
-    ev.service_update.health_check_grace_s = 60;
-    story_tell(st, &ev, "grace");
+    give_grace(st);
     story_running(st, 1);
     story_unhealthy(st, 1);
     story_at(st, 90000);
@@ -425,6 +425,28 @@ TEST(a_grace_period_is_longer_by_the_time_that_naru_stood_still)
     story_clock(st);
     CHECK(!story_task(st, 1)->is_unhealthy_marked);
     story_at(st, 110000);
+    story_clock(st);
+    CHECK(story_task(st, 1)->is_unhealthy_marked);
+}
+
+/* As it does when all comes up with the machine. */
+TEST(a_grace_period_is_given_again_also_if_naru_stands_still_behind_its_restart)
+{
+    cleanup_story struct story *st = story_new(&(struct story_options){.desired_count = 1, STORY_USUAL});
+
+    give_grace(st);
+    story_running(st, 1);
+    story_unhealthy(st, 1);
+    story_at(st, MINUTES(5));
+    story_return(st);
+    story_at(st, MINUTES(5) + 4000);
+    stood_still(st, 3000);
+    story_running(st, 1);
+    CHECK(!story_task(st, 1)->is_unhealthy_marked);
+    story_at(st, MINUTES(6) + 4000 - 1);
+    story_clock(st);
+    CHECK(!story_task(st, 1)->is_unhealthy_marked);
+    story_at(st, MINUTES(6) + 4000);
     story_clock(st);
     CHECK(story_task(st, 1)->is_unhealthy_marked);
 }
