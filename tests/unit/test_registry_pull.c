@@ -52,6 +52,8 @@ TEST(what_is_not_upstream_is_remembered_for_ten_seconds)
     CHECK(!pull_is_absent(&f, "a", 3));
     pull_ask_end(&f, "u", "a", ERR_ACCESS_DENIED, 0, 1000); /* something else */
     CHECK(!pull_is_absent(&f, "a", 1001));
+    pull_ask_end(&f, "u", "a", ERR_IMAGE_NOT_FOUND, 0, 5000); /* no longer because it took long to be said */
+    CHECK(pull_is_absent(&f, "a", 14999) && !pull_is_absent(&f, "a", 15000));
 }
 
 TEST(the_memory_of_failures_has_an_end)

@@ -102,7 +102,7 @@ pull_ask_end(struct pull_failures *f, const char *url, const char *tag, enum err
         for_ms = PULL_FAILURE_MAX_MS;
     if (code == ERR_THROTTLING && for_ms < PULL_THROTTLED_MS)
         for_ms = PULL_THROTTLED_MS;
-    if (code == ERR_IMAGE_NOT_FOUND && for_ms < PULL_ABSENT_MS)
+    if (code == ERR_IMAGE_NOT_FOUND)
         for_ms = PULL_ABSENT_MS;
     const bool is_upstreams =
         code == ERR_UNAVAILABLE || code == ERR_TIMEOUT || code == ERR_THROTTLING;
