@@ -134,17 +134,17 @@ leaves_remove(const struct registry *reg, const char *region, const char *name, 
 }
 
 /* To where the next start removes what nobody knows, too: removing ten thousand files takes seconds, which nobody has
- * to wait for. */
+ * to wait for. False: not all of them, as a full disk has no room for the folder. */
 static bool
-leaves_move(const struct registry *reg, const char *region, const char *name, const char *to, struct err *err)
+leaves_move(const struct registry *reg, const char *region, const char *name, const char *to)
 {
     if (mkdir(to, 0750) < 0)
-        return err_errno(err, "cannot make the folder '%s'", to);
+        return false;
     for (size_t i = 0; i < ARRAY_COUNT(leaves); i++) {
         cleanup_free char *path = repository_path(reg, region, name, leaves[i]);
         cleanup_free char *moved = text_format("%s/%s", to, leaves[i]);
         if (rename(path, moved) < 0 && errno != ENOENT)
-            return err_errno(err, "cannot move '%s'", path);
+            return false;
     }
     return true;
 }
@@ -268,7 +268,8 @@ repository_remove(struct registry *reg, const char *region, const char *name, bo
     const bool is_removed = disk_remove(path, err);
     places_change(reg);
     quota_forget(reg, region, name);
-    if (!is_removed || !disk_sync_parent(path, err) || !leaves_move(reg, region, name, aside, err))
+    if (!is_removed || !disk_sync_parent(path, err) ||
+        (!leaves_move(reg, region, name, aside) && !leaves_remove(reg, region, name, err)))
         return false;
     parents_remove(reg, region, name);
     return true;

@@ -256,6 +256,20 @@ TEST(a_deleted_repository_leaves_no_files)
     CHECK_EQ(json_size(names), 0);
 }
 
+/* As on a disk that has no room for a folder: what is to be deleted is what makes some. */
+TEST(a_repository_is_deleted_where_nothing_can_be_made)
+{
+    REGISTRY(w);
+    char digest[REGISTRY_DIGEST_SIZE];
+    struct err err = {0};
+
+    CHECK(put_image(w.reg, "my-app", "v1", "one", digest));
+    CHECK(rmdir(w.reg->uploads_dir) == 0);
+    CHECK(registry_repository_delete(w.reg, REGION, "my-app", /* force= */ true, &err));
+    cleanup_free char *path = repository_path(w.reg, REGION, "my-app", NULL);
+    CHECK(!file_exists(path));
+}
+
 TEST(a_new_repository_inherits_nothing)
 {
     REGISTRY(w);
