@@ -237,6 +237,24 @@ TEST(a_start_goes_on_with_what_was_under_way)
     CHECK(!registry_resolve(w.reg, THERE, "my-app", w.digest, found, &err)); /* that had been done */
 }
 
+/* The versions before wrote all images into one line. */
+TEST(results_of_a_version_before_are_told)
+{
+    REGISTRY(w);
+    char second[REGISTRY_DIGEST_SIZE];
+    cleanup_free char *summary = text_format("%s/registry/" REGION "/_backfills/" LEFT ".json", w.dir);
+    cleanup_json struct json *images = NULL;
+    struct err err = {0};
+
+    leave(&w, second);
+    CHECK(file_write_atomic(summary, STR("{\"replicationBackfillId\":\"" LEFT "\",\"status\":\"STOPPED\",\"progress\":{}}"),
+                            0640, &err));
+    json_unref(wait_for(&w, LEFT, "STOPPED", &images));
+    CHECK_EQ(json_size(images), 2);
+    CHECK_TEXT(json_get_cstr(json_at(images, 1), "imageDigest", ""), second);
+    check_part(&w, LEFT, images);
+}
+
 TEST(where_nobody_replicates_backfills_are_told_and_not_stopped)
 {
     REGISTRY(w);

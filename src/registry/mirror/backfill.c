@@ -674,16 +674,6 @@ registry_backfill_start(struct registry *reg, const char *region, const char *to
     return true;
 }
 
-static struct json *
-images_part(const struct json *images, size_t first, size_t count)
-{
-    struct json *part = json_array();
-
-    for (size_t i = first; i < json_size(images) && i - first < count; i++)
-        json_append(part, json_copy(json_at(images, i)));
-    return part;
-}
-
 /* As far as this process has it; false: it is on disk only. */
 static bool
 active_get(struct backfills *all, const char *region, const char *id, size_t first, size_t count, struct json **out,
@@ -696,7 +686,7 @@ active_get(struct backfills *all, const char *region, const char *id, size_t fir
         return false;
     *out = summary_told(b->summary);
     if (images_out != NULL)
-        *images_out = images_part(is_under_way(b->summary) ? NULL : b->images, first, count);
+        *images_out = backfill_images_part(is_under_way(b->summary) ? NULL : b->images, first, count);
     return true;
 }
 

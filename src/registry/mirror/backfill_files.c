@@ -90,24 +90,52 @@ lines_skip(const char *at, const char *end, size_t count)
     return at;
 }
 
+static struct json *
+lines_parse(struct str text, size_t first, size_t count, struct err *err)
+{
+    cleanup(strbuf_done) struct strbuf part = {0};
+    const char *end = text.at + text.len;
+    const char *from = lines_skip(lines_skip(text.at, end, 1), end, first), *to = lines_skip(from, end, count);
+
+    while (to > from && strchr("\n,]", to[-1]) != NULL)
+        to--;
+    strbuf_add_char(&part, '[');
+    strbuf_add(&part, (struct str){from, (size_t)(to - from)});
+    strbuf_add_char(&part, ']');
+    return json_parse(strbuf_str(&part), err);
+}
+
+struct json *
+backfill_images_part(const struct json *images, size_t first, size_t count)
+{
+    struct json *part = json_array();
+
+    for (size_t i = first; i < json_size(images) && i - first < count; i++)
+        json_append(part, json_copy(json_at(images, i)));
+    return part;
+}
+
+/* As versions wrote them that made no lines. */
+static struct json *
+line_parse(struct str text, size_t first, size_t count, struct err *err)
+{
+    cleanup_json struct json *images = json_parse(text, err);
+
+    return images != NULL ? backfill_images_part(images, first, count) : NULL;
+}
+
 /* Of many no more is parsed than is asked for: who reads all of them asks page by page. */
 bool
 backfill_images_read_part(const struct registry *reg, const char *region, const char *id, size_t first, size_t count,
                           struct json **out, struct err *err)
 {
     cleanup_free char *path = file_path(reg, region, id, "images");
-    cleanup(strbuf_done) struct strbuf bytes = {0}, part = {0};
+    cleanup(strbuf_done) struct strbuf bytes = {0};
 
     if (!file_read(path, BACKFILL_IMAGES_FILE_MAX, &bytes, err))
         return false;
-    const char *end = bytes.at + bytes.len;
-    const char *from = lines_skip(lines_skip(bytes.at, end, 1), end, first), *to = lines_skip(from, end, count);
-    while (to > from && strchr("\n,]", to[-1]) != NULL)
-        to--;
-    strbuf_add_char(&part, '[');
-    strbuf_add(&part, (struct str){from, (size_t)(to - from)});
-    strbuf_add_char(&part, ']');
-    *out = json_parse(strbuf_str(&part), err);
+    const struct str text = strbuf_str(&bytes);
+    *out = str_starts(text, STR("[\n")) ? lines_parse(text, first, count, err) : line_parse(text, first, count, err);
     if (*out != NULL)
         return true;
     if (err != NULL)

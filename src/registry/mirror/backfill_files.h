@@ -16,6 +16,7 @@ bool backfill_images_store(struct registry *reg, const char *region, const char 
 /* BACKFILL_NOT_FOUND. */
 bool backfill_summary_read(const struct registry *reg, const char *region, const char *id, struct json **out,
                            struct err *err) MUST_CHECK;
+struct json *backfill_images_part(const struct json *images, size_t first, size_t count);
 bool backfill_images_read(const struct registry *reg, const char *region, const char *id, struct json **out,
                           struct err *err) MUST_CHECK;
 /* Those from `first` on, `count` at most. */
