@@ -201,7 +201,7 @@ results_add(struct ecr_page *page, const struct json *image, size_t index, const
     }
 }
 
-/* As many images at a time as fill a page if none is left out. */
+/* As many images at first as fill a page if none is left out, and twice as many each time: their file is read anew. */
 bool
 ecr_describe_replication_backfill_results(struct request *rq, struct json *out, struct err *err)
 {
@@ -214,15 +214,16 @@ ecr_describe_replication_backfill_results(struct request *rq, struct json *out, 
 
     if (!ecr_registry_id_check(rq, err) || !ecr_page_start(rq, &start, err))
         return false;
-    size_t first = strtoul(strbuf_cstr(&start), NULL, 10), count = limit + 1;
-    while (count == limit + 1 && json_size(page.items) <= limit) {
+    size_t first = strtoul(strbuf_cstr(&start), NULL, 10), asked = limit + 1;
+    for (bool is_more = true; is_more && json_size(page.items) <= limit; asked *= 2) {
         cleanup_json struct json *images = NULL;
         json_unref(TAKE(summary));
-        if (!registry_backfill_get(ecr_registry(rq), rq->region, id, first, count, &summary, &images, err)) {
+        if (!registry_backfill_get(ecr_registry(rq), rq->region, id, first, asked, &summary, &images, err)) {
             json_unref(page.items);
             return false;
         }
-        count = json_size(images);
+        const size_t count = json_size(images);
+        is_more = count == asked;
         for (size_t i = 0; i < count; i++)
             results_add(&page, json_at(images, i), first + i, strbuf_cstr(&start), wanted);
         first += count;

@@ -57,11 +57,12 @@ door_end(struct door *d)
     cleanup(door_end) struct door d; \
     door_new(&d)
 
-/* The status of ListImages. */
+/* Gives the status. */
 static int
-list_images(struct door *d)
+ask(struct door *d, const char *operation, const char *body, struct strbuf *answer_out)
 {
     cleanup(strbuf_done) struct strbuf authorization = {0};
+    cleanup_free char *target = text_format("AmazonEC2ContainerRegistry_V20150921.%s", operation);
     struct api_answer answer = {0};
     char stamp[24];
 
@@ -69,14 +70,14 @@ list_images(struct door *d)
     struct sigv4_header headers[] = {
         {STR("Host"), STR("localhost:4566")},
         {STR("X-Amz-Date"), str_of(stamp)},
-        {STR("X-Amz-Target"), STR("AmazonEC2ContainerRegistry_V20150921.ListImages")},
+        {STR("X-Amz-Target"), str_of(target)},
         {STR("Authorization"), STR("")},
     };
     struct api_request http = {.signed_part = {.method = STR("POST"),
                                                .path = STR("/"),
                                                .headers = headers,
                                                .header_count = 3,
-                                               .body = STR("{\"repositoryName\":\"team/web\"}")},
+                                               .body = str_of(body)},
                                .request_id = "00000000-0000-4000-8000-000000000000",
                                .is_secure = d->is_secure};
     sigv4_sign(&http.signed_part, KEY, SECRET, REGION, "ecr", stamp, "host;x-amz-date;x-amz-target",
@@ -84,8 +85,17 @@ list_images(struct door *d)
     headers[3].value = strbuf_str(&authorization);
     http.signed_part.header_count = 4;
     api_call(d->api, &http, &answer);
+    strbuf_add(answer_out, strbuf_str(&answer.body));
     strbuf_done(&answer.body);
     return answer.status;
+}
+
+/* The status of ListImages. */
+static int
+list_images(struct door *d)
+{
+    cleanup(strbuf_done) struct strbuf answer = {0};
+    return ask(d, "ListImages", "{\"repositoryName\":\"team/web\"}", &answer);
 }
 
 static void
@@ -99,6 +109,58 @@ deny_where(struct door *d, const char *condition)
 
     CHECK(registry_policy_set(d->registry, REGION, "team/web", text, &err));
     CHECK_TEXT(err.message, "");
+}
+
+#define BACKFILL "01234567-89ab-cdef-0123-456789abcdef"
+#define BACKFILL_IMAGES 500
+
+/* One that has ended; the last of its images failed. Gives the bytes of its results. */
+static int64_t
+put_backfill(struct door *d)
+{
+    cleanup_free char *folder = text_format("%s/registry/" REGION "/_backfills", d->dir);
+    cleanup_free char *summary = text_format("%s/" BACKFILL ".json", folder), *list = text_format("%s/" BACKFILL ".images", folder);
+    cleanup(strbuf_done) struct strbuf images = {0};
+    struct err err = {0};
+
+    for (int i = 0; i < BACKFILL_IMAGES; i++)
+        strbuf_addf(&images, "%s\n{\"repositoryName\":\"r%d\",\"imageDigest\":\"sha256:%064d\",\"tags\":[],\"status\":\"%s\"}",
+                    i > 0 ? "," : "[", i, i, i + 1 < BACKFILL_IMAGES ? "COMPLETE" : "FAILED");
+    strbuf_add_cstr(&images, "\n]");
+    CHECK(file_make_dirs(folder, 0750, &err) && file_write_atomic(list, strbuf_str(&images), 0640, &err));
+    CHECK(file_write_atomic(summary,
+                            STR("{\"replicationBackfillId\":\"" BACKFILL "\",\"status\":\"COMPLETE\",\"progress\":{},"
+                                "\"destination\":{\"region\":\"eu-north-1\",\"registryId\":\"" ACCOUNT "\"}}"), 0640, &err));
+    return (int64_t)images.len;
+}
+
+/* Of all files, by this process. */
+static int64_t
+bytes_read(void)
+{
+    cleanup(strbuf_done) struct strbuf text = {0};
+    long long bytes = -1;
+    struct err err = {0};
+
+    CHECK(file_read("/proc/self/io", 4096, &text, &err));
+    CHECK_EQ(sscanf(strbuf_cstr(&text), "rchar: %lld", &bytes), 1);
+    return bytes;
+}
+
+/* Of a hundred thousand images one may have failed: the file, of some 20 MB, is not read for each few of them. */
+TEST(results_that_are_few_are_found_at_little_cost)
+{
+    DOOR(d);
+    cleanup(strbuf_done) struct strbuf answer = {0};
+    const int64_t size = put_backfill(&d), before = bytes_read();
+
+    CHECK_EQ(ask(&d, "DescribeReplicationBackfillResults",
+                 "{\"replicationBackfillId\":\"" BACKFILL "\",\"resultStatusFilter\":\"FAILED\",\"maxResults\":1}", &answer), 200);
+    CHECK(bytes_read() - before < 20 * size);
+    cleanup_json struct json *told = json_parse(strbuf_str(&answer), NULL);
+    CHECK_EQ(json_size(json_get(told, "results")), 1);
+    CHECK_TEXT(json_get_cstr(json_at(json_get(told, "results"), 0), "repositoryName", ""), "r499");
+    CHECK(json_get(told, "nextToken") == NULL);
 }
 
 TEST(a_policy_knows_what_time_it_is)
