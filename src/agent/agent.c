@@ -193,7 +193,7 @@ do_start(void *arg)
     struct runner *r = agent_find(o->agent, o->task->id);
 
     if (r != NULL) { /* told twice: say what is */
-        if (o->task->only_adopt)
+        if (o->task->only_adopt && !r->looks_first) /* else what it will say of the look that is under way serves both */
             runner_look(r);
         agent_task_free(o->task);
         r->is_dirty = true;
