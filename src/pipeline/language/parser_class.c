@@ -149,7 +149,7 @@ parse_class(struct parser *p)
     parser_next(p);
     n->text = p->at->text;
     parser_expect(p, T_NAME, "as the name of the class");
-    if (parser_word(p, WORD_EXTENDS)) {
+    if (!n->is_enum && parser_word(p, WORD_EXTENDS)) {
         parser_next(p);
         n->type_text = parse_type(p);
         if (parser_accept(p, T_COMMA))
