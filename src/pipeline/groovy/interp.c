@@ -137,31 +137,42 @@ interp_eval_text(struct interp *in, const struct node *n, struct str *out)
 }
 
 static bool
+eval_part(struct interp *in, const struct node *part, struct str *out)
+{
+    struct value v;
+
+    if (!interp_eval(in, part, &v))
+        return false;
+    if (part->type == N_CLOSURE && v.closure->node->params != NULL) { /* "${w -> w << 'x'}" */
+        struct value writer = value_object(in->arena, "StringBuilder"), ignored;
+        if (!interp_call_closure(in, v.closure, &writer, 1, &ignored))
+            return false;
+        v = writer;
+    } else if (part->type == N_CLOSURE && !interp_call_closure(in, v.closure, NULL, 0, &v)) {
+        return false;
+    }
+    return interp_to_text(in, part, v, out);
+}
+
+static bool
 eval_gstring(struct interp *in, const struct node *n, struct value *out)
 {
     cleanup(strbuf_done) struct strbuf b = {0};
     struct lazy_text *lazy = NULL;
 
     for (const struct node *part = n->first; part != NULL; part = part->next) {
-        struct value v;
+        const size_t held = b.len;
         struct str text;
-        const bool is_lazy = part->type == N_CLOSURE;
-        if (!interp_eval(in, part, &v))
-            return false;
-        if (is_lazy && v.closure->node->params != NULL) { /* "${w -> w << 'x'}" */
-            struct value writer = value_object(in->arena, "StringBuilder"), ignored;
-            if (!interp_call_closure(in, v.closure, &writer, 1, &ignored))
-                return false;
-            v = writer;
-        } else if (is_lazy && !interp_call_closure(in, v.closure, NULL, 0, &v)) {
-            return false;
-        }
-        if (!interp_to_text(in, part, v, &text))
+        bool ok;
+        in->held += held;
+        ok = eval_part(in, part, &text);
+        in->held -= held;
+        if (!ok)
             return false;
         strbuf_add(&b, text);
         if (b.len > INTERP_TEXT_MAX)
             return interp_throw(in, n, "OutOfMemoryError", "the string is too long");
-        if (is_lazy && lazy == NULL) {
+        if (part->type == N_CLOSURE && lazy == NULL) {
             lazy = arena_alloc(in->arena, sizeof(*lazy));
             *lazy = (struct lazy_text){n, in->scope};
         }

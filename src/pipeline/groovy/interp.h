@@ -109,6 +109,7 @@ struct interp {
     struct value result; /* of a return */
     struct exception *thrown;
     unsigned depth;
+    size_t held; /* bytes of texts that are being made, of all lines of control; the arena does not have them yet */
     const char *stack_end; /* calls that reach below it are too deep; NULL: nobody looks */
     unsigned polls;
     bool polls_always; /* world->poll is to see each evaluation, not each 64th */

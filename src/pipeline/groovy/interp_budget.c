@@ -10,7 +10,7 @@
 bool
 interp_spend(struct interp *in, const struct node *at, size_t count)
 {
-    if (in->arena->used > INTERP_MEMORY_MAX)
+    if (in->arena->used + in->held > INTERP_MEMORY_MAX)
         return interp_throw(in, at, "OutOfMemoryError",
                             "the script uses more than %u MiB of values", INTERP_MEMORY_MAX >> 20);
     if (count > in->evaluations_max - in->evaluations) {
@@ -85,23 +85,38 @@ struct asking {
 
 /* By toString() of its class, or for an exception getMessage(), if that has one. */
 static bool
-format_instance(const struct formatting *f, struct value v, struct strbuf *out)
+ask_instance(const struct asking *asking, struct value v, struct value *text, struct strbuf *out)
 {
-    const struct asking *asking = f->ctx;
     const struct args none = {0};
-    struct value text = v;
     bool found = false;
 
-    if (!class_call(asking->in, asking->at, v, STR("toString"), &none, &text, &found))
+    *text = v;
+    if (!class_call(asking->in, asking->at, v, STR("toString"), &none, text, &found))
         return false;
     if (!found && v.type == V_EXCEPTION) {
-        if (!class_call(asking->in, asking->at, v, STR("getMessage"), &none, &text, &found))
+        if (!class_call(asking->in, asking->at, v, STR("getMessage"), &none, text, &found))
             return false;
         if (found)
             strbuf_addf(out, STR_FMT ": ", STR_ARG(v.exception->class_name));
     }
-    strbuf_add(out, interp_text(asking->in, text));
     return true;
+}
+
+/* Instances hold others: what each of them has said so far waits until the inner ones have said theirs. */
+static bool
+format_instance(const struct formatting *f, struct value v, struct strbuf *out)
+{
+    const struct asking *asking = f->ctx;
+    const size_t held = out->len;
+    struct value text;
+    bool ok;
+
+    asking->in->held += held;
+    ok = ask_instance(asking, v, &text, out);
+    asking->in->held -= held;
+    if (ok)
+        strbuf_add(out, interp_text(asking->in, text));
+    return ok;
 }
 
 bool

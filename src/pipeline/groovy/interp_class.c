@@ -492,6 +492,8 @@ show_fields(struct interp *in, const struct node *at, const struct class_info *c
         v = map_find(o->fields, value_text(n->text)); /* NULL while the object is being made */
         if (!interp_format(in, at, v == NULL ? value_null() : *v, INTERP_TEXT_MAX, &text))
             return false;
+        if (text.len > INTERP_TEXT_MAX)
+            return interp_throw(in, at, "OutOfMemoryError", "the string is too long");
     }
     strbuf_add_char(&text, ')');
     *out = value_text(arena_dup(in->arena, strbuf_str(&text)));

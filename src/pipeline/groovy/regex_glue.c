@@ -249,14 +249,17 @@ add_replacement(const struct regex *re, struct str with, struct strbuf *out)
 static bool
 replace_match(struct regex *re, struct value with, struct strbuf *out)
 {
+    const size_t held = out->len;
     struct value arg, result;
+    bool ok;
 
     if (with.type != V_CLOSURE)
         return add_replacement(re, with.text, out);
     arg = match_value(re, true);
-    if (!interp_call_closure(re->in, with.closure, &arg, 1, &result))
-        return false;
-    return interp_format(re->in, re->at, result, INTERP_TEXT_MAX, out);
+    re->in->held += held;
+    ok = interp_call_closure(re->in, with.closure, &arg, 1, &result);
+    re->in->held -= held;
+    return ok && interp_format(re->in, re->at, result, INTERP_TEXT_MAX, out);
 }
 
 bool
