@@ -172,7 +172,7 @@ look_at_member(struct hunt *h, pid_t pid)
     (void)snprintf(name, sizeof(name), "%d", (int)pid);
     switch (kinship_of(h, name)) {
     case STAYS: cgroup_let_go(h->group, pid); break;
-    case OURS: break; /* the look at all finds it */
+    case OURS: /* the look at all finds it */
     case GONE: break;
     case STRANGER: end(h, pid, pidfd); break;
     case UNSURE: /* not before it shows what it is, unless it has had its time */
