@@ -379,6 +379,25 @@ TEST(a_long_text_that_stands_in_a_list_many_times_is_not_written_each_time)
     CHECK(!value_to_json(&a, list, &j));
 }
 
+TEST(the_journal_gives_back_what_the_step_build_gives)
+{
+    cleanup(arena_done) struct arena a = {0};
+    struct value build = value_record(&a, "RunWrapper", value_text(STR("lib #7"))), variables = value_map(&a), back;
+    struct json *j;
+
+    map_put_text(&a, variables.map, "WHO", value_text(STR("me")));
+    map_put_text(&a, build.object->fields, "number", value_int(7));
+    map_put_text(&a, build.object->fields, "buildVariables", variables);
+    CHECK(journal_value_write(build, &j));
+    CHECK(journal_value_read(&a, j, &back));
+    json_unref(j);
+    CHECK(value_is_object(back, "RunWrapper") && back.object->is_record);
+    CHECK_EQ(map_find_text(back.object->fields, "number")->number, 7);
+    CHECK(str_is(map_find_text(back.object->fields, "$name")->text, "lib #7"));
+    CHECK(str_is(map_find_text(map_find_text(back.object->fields, "buildVariables")->map, "WHO")->text, "me"));
+    CHECK(!journal_value_write(value_object(&a, "Date"), &j));
+}
+
 TEST(the_journal_gives_back_the_numbers_it_got)
 {
     static const char *const numbers[] = {"5",    "-3000000000",           "1180591620717411303424",

@@ -169,7 +169,7 @@ TEST(a_second_abort_ends_what_caught_the_first)
     struct err err;
 
     web_first(&w, "script { int n = 0; while (true) { try { sh 'touch ../up; sleep 0.1' }\n"
-                  "catch (e) { n++; sh \"echo caught ${n}; touch ../caught\" } } }\n"
+                  "catch (e) { n++; sh \"echo caught ${n} of ${e.causes[0].user}; touch ../caught\" } } }\n"
                   "}\npost {\nalways { echo 'never said' }");
     sh(&w, WAIT_UNTIL_UP);
     CHECK(pipeline_abort(w.room, "web", 1, &err));
@@ -177,7 +177,7 @@ TEST(a_second_abort_ends_what_caught_the_first)
            "done; exit 1");
     CHECK(pipeline_abort(w.room, "web", 1, &err));
     expect_result(&w, "web", 1, "ABORTED");
-    expect_log(&w, "web", 1, "caught 1");
+    expect_log(&w, "web", 1, "caught 1 of somebody\n");
     sh(&w, "! grep -q 'caught 2' ../data/builds/web/1/log && "
            "! grep -q 'never said' ../data/builds/web/1/log");
 }
@@ -494,6 +494,7 @@ TEST(builds_start_builds_and_wait_for_them)
     expect_result(&w, "after", 1, "SUCCESS"); /* from now on it is registered */
     commit(&w, "script { def b = build(job: 'lib', parameters: [string(name: 'WHO', value: 'web')])\n"
                "echo \"lib was ${b.result} #${b.number}\"\n"
+               "echo \"asked: ${b.getResult()} ${b.getNumber() + 1} ${b.getBuildVariables().WHO} ${b.getFullDisplayName()}\"\n"
                "def c = build(job: 'lib/main', propagate: false, parameters: [string(name: 'WHO', "
                "value: 'bad')])\necho \"then ${c.result} ${c.displayName} of ${c.buildVariables.WHO}, ${c.projectName}\"\n"
                "build job: '../lib/main', parameters: [string(name: 'WHO', value: 'bad')] }",
@@ -502,6 +503,7 @@ TEST(builds_start_builds_and_wait_for_them)
     CHECK_EQ(submit(&w, "web", "main"), 1);
     expect_result(&w, "web", 1, "FAILURE");
     expect_log(&w, "web", 1, "lib was SUCCESS #1\n");
+    expect_log(&w, "web", 1, "asked: SUCCESS 2 web lib » main #1\n");
     expect_log(&w, "web", 1, "then FAILURE #2 of bad, main\n");
     expect_log(&w, "web", 1, "ERROR: ../lib/main #3 completed with status FAILURE");
     expect_log(&w, "lib", 1, "lib for web by [web/main#1]\n");

@@ -413,6 +413,36 @@ TEST(a_build_that_sleeps_leaves_its_place_but_for_an_agent_and_loses_time)
     CHECK_EQ(parked_count, 0);
 }
 
+static struct json *
+answer_no(void *ctx, const char *step)
+{
+    return json_parse(STR("{\"proceed\": false, \"by\": \"anna\"}"), NULL);
+}
+
+TEST(an_interruption_says_what_and_who_it_was)
+{
+    static const struct runner_host people = {.question = is_asked, .answer = answer_no};
+    cleanup(build_done) struct build b = {0};
+    const char *log;
+
+    build_init(&b);
+    b.config.host = &people;
+    log = build_expect(
+        &b,
+        "try { input 'Sure?' } catch (org.jenkinsci.plugins.workflow.steps.FlowInterruptedException e) {\n"
+        " def c = e.getCauses()[0]\n"
+        " echo \"${c.getUser()} ${c.user.id}, ${c.shortDescription}, ${c.getClass().simpleName} ${e.getResult()}\" }\n"
+        "try { timeout(time: 1, unit: 'MILLISECONDS') { sleep 5 } } catch (e) {\n"
+        " def c = e.causes.get(0)\n"
+        " echo \"${'SYSTEM' == c.getUser().toString()} \" +\n"
+        "  (c instanceof org.jenkinsci.plugins.workflow.steps.TimeoutStepExecution.ExceededTimeout) + \" ${e.result}\" }\n"
+        "try { error 'x' } catch (e) { echo \"none: ${e.getCauses()}\" }",
+        RESULT_SUCCESS);
+    CHECK(has(log, "anna anna, Rejected by anna, Rejection ABORTED"));
+    CHECK(has(log, "true true ABORTED"));
+    CHECK(has(log, "none: []"));
+}
+
 static unsigned asked_for_place;
 
 static bool

@@ -442,10 +442,15 @@ method_map(const struct call *c, bool *ok)
 }
 
 static bool
-method_exception(const struct call *c)
+method_exception(const struct call *c, bool *ok)
 {
     const struct exception *e = c->self.exception;
+    bool found = false;
 
+    if (e->is_interruption && c->in->world->method != NULL)
+        *ok = c->in->world->method(c->in, c->at, c->self, c->name, c->args, c->out, &found);
+    if (found || !*ok)
+        return true;
     if (call_is(c, "getMessage", 0) || call_is(c, "getLocalizedMessage", 0))
         *c->out = e->has_no_message ? value_null() : value_text(e->message);
     else if (call_is(c, "getCause", 0))
@@ -501,7 +506,7 @@ call_known(struct interp *in, const struct node *call, struct value object, stru
             return false;
         break;
     case V_EXCEPTION:
-        *found = method_exception(&c);
+        *found = method_exception(&c, &ok);
         break;
     case V_OBJECT:
         if (!method_object(in, call, object, name, args, out, found))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* journal_value.c - null, true, "text" and [list] are themselves; other things are an object:
  *   {"int": 1} {"long": 1} {"decimal": 15, "scale": 1} {"big": 1} {"bytes": base64}
- *   {"map": [key, value, ...]}; of a number of more than 64 bits its digits of base 16 */
+ *   {"map": [key, value, ...]} {"record": class, "fields": [key, value, ...]}; of a number of more than 64 bits its digits of base 16 */
 #include "pipeline/run/journal_value.h"
 
 #include "base/crypto.h"
@@ -69,18 +69,31 @@ write_items(struct value v, unsigned depth, unsigned *left, struct json *list)
                 return false;
         return true;
     }
-    for (size_t i = 0; i < v.map->count; i++)
-        if (!append(list, v.map->at[i].key, depth, left) ||
-            !append(list, v.map->at[i].value, depth, left))
+    const struct map *m = v.type == V_MAP ? v.map : v.object->fields;
+    for (size_t i = 0; i < m->count; i++)
+        if (!append(list, m->at[i].key, depth, left) || !append(list, m->at[i].value, depth, left))
             return false;
+    return true;
+}
+
+static bool
+write_many(struct value v, unsigned depth, unsigned *left, struct json **out)
+{
+    struct json *list = json_array();
+
+    if (!write_items(v, depth, left, list)) {
+        json_unref(list);
+        return false;
+    }
+    *out = v.type == V_LIST ? list : tagged(v.type == V_MAP ? "map" : "fields", list);
+    if (v.type == V_OBJECT)
+        json_set(*out, "record", json_str(v.object->class_name));
     return true;
 }
 
 static bool
 write_at(struct value v, unsigned depth, unsigned *left, struct json **out)
 {
-    struct json *list;
-
     if (depth > JSON_DEPTH_MAX / 3 || *left == 0)
         return false;
     --*left;
@@ -112,13 +125,9 @@ write_at(struct value v, unsigned depth, unsigned *left, struct json **out)
         return true;
     case V_LIST:
     case V_MAP:
-        list = json_array();
-        if (!write_items(v, depth, left, list)) {
-            json_unref(list);
-            return false;
-        }
-        *out = v.type == V_LIST ? list : tagged("map", list);
-        return true;
+        return write_many(v, depth, left, out);
+    case V_OBJECT:
+        return v.object->is_record && write_many(v, depth, left, out);
     default:
         return false;
     }
@@ -146,17 +155,25 @@ read_list(struct arena *a, const struct json *j, struct value *out)
 }
 
 static bool
-read_map(struct arena *a, const struct json *j, struct value *out)
+read_members(struct arena *a, const struct json *j, struct map *to)
 {
-    *out = value_map(a);
     for (size_t i = 0; i + 1 < json_size(j); i += 2) {
         struct value key, value;
         if (!journal_value_read(a, json_at(j, i), &key) ||
             !journal_value_read(a, json_at(j, i + 1), &value))
             return false;
-        map_put(a, out->map, key, value);
+        map_put(a, to, key, value);
     }
     return true;
+}
+
+static bool
+read_record(struct arena *a, const struct json *j, struct value *out)
+{
+    const char *class_name = json_get_cstr(j, "record", "");
+
+    *out = value_record(a, arena_cstr(a, str_of(class_name)), value_null());
+    return read_members(a, json_get(j, "fields"), out->object->fields);
 }
 
 static bool
@@ -194,7 +211,9 @@ read_object(struct arena *a, const struct json *j, struct value *out)
         *out = (struct value){
             .type = V_DOUBLE, .number = json_i64(v, 0), .is_float = json_get(j, "float") != NULL};
     else if ((v = json_get(j, "map")) != NULL)
-        return read_map(a, v, out);
+        return read_members(a, v, (*out = value_map(a)).map);
+    else if (json_get(j, "record") != NULL)
+        return read_record(a, j, out);
     else if ((v = json_get(j, "bytes")) != NULL && base64_decode(&bytes, str_of(json_cstr(v, ""))))
         *out = value_text(arena_dup(a, strbuf_str(&bytes)));
     else

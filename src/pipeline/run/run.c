@@ -431,6 +431,10 @@ world_method(struct interp *in, const struct node *call, struct value object, st
     struct run *run = run_of(in);
 
     *found = true;
+    if (object.type == V_EXCEPTION) {
+        *found = run_interruption_method(run, object.exception, name, args, out);
+        return true;
+    }
     if (object.host == HOST_DOCKER || object.host == HOST_DOCKER_IMAGE ||
         object.host == HOST_DOCKER_CONTAINER)
         return docker_method(run, call, object, name, args, out);

@@ -194,6 +194,9 @@ bool run_env_get(struct run *run, struct str name, struct value *out, bool *foun
 const char *const *run_env_list(struct run *run);
 /* A path for what belongs to the step `id` and is to outlive naru, if the build can. */
 extern const char rejection; /* `cause` of interruptions that are a step's own verdict */
+/* What scripts ask of one: its result and its causes.  False: it has no such method. */
+bool run_interruption_method(struct run *run, const struct exception *e, struct str name, const struct args *args,
+                             struct value *out);
 const char *run_state_path(struct run *run, const char *kind, const char *id);
 /* NAME=value or PATH+X=/dir, as withEnv takes them. */
 bool run_env_override(struct run *run, const struct node *at, struct env_layer *layer,

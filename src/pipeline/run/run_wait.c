@@ -3,6 +3,8 @@
 #include "base/clock.h"
 #include "pipeline/run/journal.h"
 
+static const char was_aborted[] = "the build was aborted";
+
 static struct fired *
 find_fired(const struct run *run, const struct deadline *d)
 {
@@ -126,7 +128,7 @@ interrupt_for_abort(struct run *run, const struct node *at, int64_t now_ms)
     run->abort_grace_ms = now_ms + RUNNER_GRACE_MS;
     interrupt(&run->in, at, NULL, is_final,
               run->is_overtaken ? STR("a newer build takes its place")
-                                : STR("the build was aborted"));
+                                : STR(was_aborted));
     run->in.thrown->result = run->is_overtaken ? RESULT_NOT_BUILT : 0;
     return false;
 }
@@ -186,6 +188,61 @@ run_wait(struct run *run, const struct node *at, struct pollfd *fds, size_t coun
         return false;
     flow_wait(run, fds, count, until_ms < soon_ms ? until_ms : soon_ms);
     return run_poll(&run->in, at);
+}
+
+/* ---- what interrupted it, as Jenkins's classes are called ---- */
+
+static const char *
+class_of_cause(const struct run *run, const struct exception *e, bool is_rejection)
+{
+    if (is_rejection)
+        return "Rejection";
+    if (e->result == RESULT_NOT_BUILT && (e->cause == NULL || str_starts(e->message, STR("Canceled since"))))
+        return "CancelledCause";
+    if (e->cause == &rejection)
+        return "DownstreamFailureCause";
+    if (e->cause == run->flows)
+        return "CauseOfInterruption";
+    /* A timeout is no longer its cause once its step is left. */
+    return e->cause == NULL && str_is(e->message, was_aborted) ? "UserInterruption" : "ExceededTimeout";
+}
+
+/* Nobody is SYSTEM, by which scripts tell a timeout from a person. */
+static struct value
+cause_of(struct run *run, const struct exception *e)
+{
+    static const char by_whom[] = "Rejected by ";
+    struct arena *a = &run->arena;
+    const bool is_rejection = e->cause == &rejection && str_starts(e->message, STR(by_whom));
+    const char *class_name = class_of_cause(run, e, is_rejection);
+    const struct value name = value_text(is_rejection ? str_slice(e->message, sizeof(by_whom) - 1, e->message.len)
+                                         : strcmp(class_name, "UserInterruption") == 0 ? STR("somebody")
+                                                                                       : STR("SYSTEM"));
+    struct value cause = value_record(a, class_name, value_text(e->message)), user = value_record(a, "User", name);
+
+    map_put_text(a, user.object->fields, "id", name);
+    map_put_text(a, user.object->fields, "fullName", name);
+    map_put_text(a, user.object->fields, "displayName", name);
+    map_put_text(a, cause.object->fields, "shortDescription", value_text(e->message));
+    map_put_text(a, cause.object->fields, "user", user);
+    return cause;
+}
+
+bool
+run_interruption_method(struct run *run, const struct exception *e, struct str name, const struct args *args,
+                        struct value *out)
+{
+    if (args->count > 0)
+        return false;
+    if (str_is(name, "getResult")) {
+        *out = value_cstr(&run->arena, build_result_name(run_error_result(e)));
+    } else if (str_is(name, "getCauses")) {
+        *out = value_list(&run->arena);
+        list_add(&run->arena, out->list, cause_of(run, e));
+    } else {
+        return false;
+    }
+    return true;
 }
 
 static struct deadline *

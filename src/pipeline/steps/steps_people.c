@@ -297,16 +297,23 @@ describe(struct run *run, const struct json *record, const char *pipeline, int64
     const struct json *given = json_get(record, "parameters");
     struct value variables = value_map(&run->arena);
     const char *shown = json_get_cstr(record, "displayName", NULL);
+    const int64_t took_ms = json_get_i64(record, "tookMs", 0);
 
-    put_member(run, to, "displayName",
-               shown != NULL ? shown : arena_format(&run->arena, "#%lld", (long long)number));
+    if (shown == NULL)
+        shown = arena_format(&run->arena, "#%lld", (long long)number);
+    put_member(run, to, "displayName", shown);
     put_member(run, to, "projectName", json_get_cstr(record, "branch", pipeline));
+    put_member(run, to, "fullDisplayName",
+               arena_format(&run->arena, "%s » %s %s", pipeline, json_get_cstr(record, "branch", pipeline), shown));
     put_member(run, to, "description", json_get_cstr(record, "description", NULL));
     if (run->config->server_url != NULL)
         put_member(run, to, "absoluteUrl",
                    arena_format(&run->arena, "%snaru/builds/%s/%lld/", run->config->server_url, pipeline,
                                 (long long)number));
-    map_put_text(&run->arena, to, "duration", value_long(json_get_i64(record, "tookMs", 0)));
+    map_put_text(&run->arena, to, "duration", value_long(took_ms));
+    put_member(run, to, "durationString", arena_format(&run->arena, "%.1f sec", (double)took_ms / 1000.0));
+    map_put_text(&run->arena, to, "timeInMillis", value_long(json_get_i64(record, "queuedAtMs", 0)));
+    map_put_text(&run->arena, to, "startTimeInMillis", value_long(json_get_i64(record, "startedAtMs", 0)));
     for (void *it = given == NULL ? NULL : json_first(given); it != NULL; it = json_next(given, it))
         put_member(run, variables.map, json_key(it), json_cstr(json_value(it), ""));
     map_put_text(&run->arena, to, "buildVariables", variables);
@@ -331,6 +338,7 @@ step_build(struct step_call *s)
     const char *job = arena_cstr(&run->arena, step_text(s, "job", ""));
     cleanup_json struct json *record = NULL;
     enum build_result result = RESULT_SUCCESS;
+    struct map *members;
     char pipeline[64];
     int64_t number;
     struct err err;
@@ -344,18 +352,19 @@ step_build(struct step_call *s)
     if (!host->start(run->config->ctx, job, step_owner(s), parameters, pipeline, &number, &err))
         return step_fail(s, "cannot start '%s': %s", job, err.message);
     run_logf(run, "Starting building: %s #%lld", job, (long long)number);
-    *s->out = value_map(&run->arena);
-    map_put_text(&run->arena, s->out->map, "number", value_int(number));
-    map_put_text(&run->arena, s->out->map, "fullProjectName", value_cstr(&run->arena, job));
+    *s->out = value_record(&run->arena, "RunWrapper",
+                           value_cstr(&run->arena, arena_format(&run->arena, "%s #%lld", job, (long long)number)));
+    members = s->out->object->fields;
+    map_put_text(&run->arena, members, "number", value_int(number));
+    put_member(run, members, "id", arena_format(&run->arena, "%lld", (long long)number));
+    put_member(run, members, "fullProjectName", job);
     if (!step_truth(s, "wait", true))
         return true;
     if (!wait_for_build(s, pipeline, number, &result, &record))
         return false;
-    describe(run, record, pipeline, number, s->out->map);
-    map_put_text(&run->arena, s->out->map, "result",
-                 value_cstr(&run->arena, build_result_name(result)));
-    map_put_text(&run->arena, s->out->map, "currentResult",
-                 value_cstr(&run->arena, build_result_name(result)));
+    describe(run, record, pipeline, number, members);
+    put_member(run, members, "result", build_result_name(result));
+    put_member(run, members, "currentResult", build_result_name(result));
     run_logf(run, "Build %s #%lld completed: %s", job, (long long)number,
              build_result_name(result));
     if (result == RESULT_SUCCESS || !step_truth(s, "propagate", true))
