@@ -267,12 +267,12 @@ repository_remove(struct registry *reg, const char *region, const char *name, bo
     /* With this file the repository is gone; the rest may be cut short at any point. */
     const bool is_removed = disk_remove(path, err);
     places_change(reg);
-    quota_forget(reg, region, name);
-    if (!is_removed || !disk_sync_parent(path, err) ||
-        (!leaves_move(reg, region, name, aside) && !leaves_remove(reg, region, name, err)))
-        return false;
-    parents_remove(reg, region, name);
-    return true;
+    const bool is_empty = is_removed && disk_sync_parent(path, err) &&
+                          (leaves_move(reg, region, name, aside) || leaves_remove(reg, region, name, err));
+    quota_forget(reg, region, name); /* behind them: an upload may have reckoned with them until now */
+    if (is_empty)
+        parents_remove(reg, region, name);
+    return is_empty;
 }
 
 bool

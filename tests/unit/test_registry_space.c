@@ -462,6 +462,45 @@ TEST(a_quota_goes_with_its_repository)
     CHECK(used(&w, "my-app") > 1);
 }
 
+struct reckoner {
+    struct registry *reg;
+    atomic_bool is_over;
+};
+
+static void *
+reckon(void *arg)
+{
+    struct reckoner *r = arg;
+    struct upload u = {.region = REGION, .repository = "my-app"};
+    struct err err = {0};
+
+    while (!atomic_load(&r->is_over))
+        (void)!quota_of_upload(r->reg, &u, &err);
+    return NULL;
+}
+
+/* Uploads do not wait for who deletes their repository: the next one of its name is empty all the same. */
+TEST(what_a_deleted_repository_had_is_not_reckoned_to_the_next_one)
+{
+    REGISTRY(w);
+    struct reckoner r = {.reg = w.reg};
+    char digest[REGISTRY_DIGEST_SIZE];
+    pthread_t thread;
+    struct err err = {0};
+
+    CHECK(pthread_create(&thread, NULL, reckon, &r) == 0);
+    for (int i = 0; i < 3; i++) {
+        CHECK(put_image(w.reg, "my-app", "v1", "0123456789", digest));
+        limit(&w, "my-app", 100000);
+        CHECK(used(&w, "my-app") > 0);
+        CHECK(registry_repository_delete(w.reg, REGION, "my-app", true, &err));
+        CHECK(registry_repository_create(w.reg, REGION, "my-app", NULL, &err));
+        CHECK_EQ(used(&w, "my-app"), 0);
+    }
+    atomic_store(&r.is_over, true);
+    CHECK(pthread_join(thread, NULL) == 0);
+}
+
 /* Each alone would fit. */
 TEST(uploads_at_once_share_the_room_of_their_repository)
 {
