@@ -67,6 +67,20 @@ TEST(the_memory_of_failures_has_an_end)
     CHECK_EQ(f.count, PULL_FAILURES_MAX);
 }
 
+/* Who asks for names that nobody has does not make all others wait for an upstream that hangs. */
+TEST(what_is_not_upstream_leaves_room_for_what_took_long_to_fail)
+{
+    cleanup(pull_failures_done) struct pull_failures f = {0};
+
+    for (int i = 0; i < 2 * PULL_FAILURES_MAX; i++) {
+        cleanup_free char *tag = text_format("t%d", i);
+        pull_ask_end(&f, "u", tag, ERR_IMAGE_NOT_FOUND, 0, 1);
+    }
+    CHECK(pull_is_absent(&f, "t0", 1) && pull_is_absent(&f, "t99", 1));
+    pull_ask_end(&f, "v", "a", ERR_UNAVAILABLE, 0, 2000);
+    CHECK(!pull_ask_begin(&f, "v", "b", 2001));
+}
+
 /* ---- an upstream ---- */
 
 #define HELD_MAX 64

@@ -59,8 +59,10 @@ rows_have(const struct pull_failures *f, const char *key)
 static void
 rows_set(struct pull_failures *f, const char *key, int64_t until_ms, enum err_code code, int64_t now_ms)
 {
+    const int max = code == ERR_IMAGE_NOT_FOUND ? PULL_ABSENT_MAX : PULL_FAILURES_MAX;
+
     rows_prune(f, key, now_ms);
-    if (until_ms <= now_ms || f->count >= PULL_FAILURES_MAX)
+    if (until_ms <= now_ms || f->count >= max)
         return; /* where it is not remembered it is asked again */
     struct row *r = mem_new(sizeof *r);
     r->key = text_dup(key);

@@ -12,6 +12,7 @@
 #include "base/err.h"
 
 #define PULL_FAILURES_MAX 512
+#define PULL_ABSENT_MAX 256 /* tags that nobody has come by the hundred */
 #define PULL_FAILURE_FREE_MS 500 /* what failed faster is asked again each time */
 #define PULL_FAILURE_FACTOR 6
 #define PULL_FAILURE_MAX_MS 60000
