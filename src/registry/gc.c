@@ -359,7 +359,7 @@ leases_renew(struct registry *reg, const char *region, const char *name, int64_t
         if (!digest_from_hex(str_of(json_cstr(json_at(names, i), "")), digest))
             continue;
         cleanup_free char *path = blob_path(reg, str_of(digest));
-        if (stat(path, &st) == 0 && blob_time_ms(&st) >= since_ms)
+        if (stat(path, &st) == 0 && blob_time_ms(&st) >= since_ms - BLOB_TOUCH_MS)
             blob_touch(reg, str_of(digest), NULL);
     }
 }

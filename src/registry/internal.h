@@ -53,7 +53,7 @@ struct registry {
     struct guard *guard;
     struct audit *audit;
     atomic_uint places_changed; /* counts what repositories' descriptions and all policies went through */
-    struct places *places;      /* repository.c; NULL: nothing is kept, somebody else may change the files */
+    struct places *places;      /* place.c; NULL: nothing is kept, somebody else may change the files */
     /* visitor.c: does any repository let in everybody? As of this count and one; when looking failed. */
     atomic_bool is_open;
     pthread_mutex_t open_lock; /* held to look */
@@ -168,7 +168,7 @@ char *blob_path(const struct registry *reg, struct str digest);
 bool blob_size(const struct registry *reg, struct str digest,
                int64_t *size_out); /* false: not there */
 /* As blob_size(), and says that somebody counts on the blob: gc leaves it alone for its age. One that was touched within
- * BLOB_TOUCH_MS is left as it is, so gc adds as much to the age. */
+ * BLOB_TOUCH_MS is left as it is, so gc, and who renews a lease, add as much to the age. */
 #define BLOB_TOUCH_MS 1000
 static inline int64_t
 blob_time_ms(const struct stat *st)

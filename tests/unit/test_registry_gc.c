@@ -239,13 +239,17 @@ TEST(a_blob_is_touched_once_a_second_at_most)
     age_blob(w.reg, digest, -HOUR_MS); /* the clock was set back */
     CHECK(blob_touch(w.reg, str_of(digest), NULL));
     CHECK(modified_ms(w.reg, digest) < clock_wall_ms() + HOUR_MS / 2);
+    cleanup_free char *layer = digest_of(STR("one"));
+    age_blob(w.reg, layer, HOUR_MS + BLOB_TOUCH_MS / 2); /* the last question may have been asked later */
+    leases_renew(w.reg, REGION, "my-app", clock_wall_ms() - HOUR_MS);
+    CHECK(modified_ms(w.reg, layer) > clock_wall_ms() - HOUR_MS / 2);
     CHECK(registry_image_delete(w.reg, REGION, "my-app", "v1", NULL, &err));
     const int64_t now_ms = clock_wall_ms();
     age_blob(w.reg, digest, 0);
     CHECK(registry_collect(w.reg, NULL, 0, HOUR_MS, now_ms + HOUR_MS + BLOB_TOUCH_MS / 2, &gc, &err));
-    CHECK_EQ(gc.blobs_removed, 0);
+    CHECK(blob_size(w.reg, str_of(digest), NULL)); /* others may be older, on a slow machine */
     CHECK(registry_collect(w.reg, NULL, 0, HOUR_MS, clock_wall_ms() + HOUR_MS + BLOB_TOUCH_MS, &gc, &err));
-    CHECK(gc.blobs_removed > 0);
+    CHECK(!blob_size(w.reg, str_of(digest), NULL));
 }
 
 /* ---- lifecycle policies ---- */
