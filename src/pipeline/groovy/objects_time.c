@@ -178,15 +178,22 @@ unparseable(struct interp *in, const struct node *at, struct str text)
                         STR_ARG(str_slice(text, 0, 200)));
 }
 
-/* `rest`: what stands behind it. */
+/* `r` has the rest of the text. */
 static bool
-parse_start(struct interp *in, const struct node *at, struct str text, struct str pattern,
-            struct str zone, int64_t *ms_out, struct str *rest)
+read_text(struct str text, struct str pattern, struct reading *r)
 {
-    struct reading r = {.rest = text, .tm = {.tm_year = 70, .tm_mday = 1}, .hour_12 = -1};
+    *r = (struct reading){.rest = text, .tm = {.tm_year = 70, .tm_mday = 1}, .hour_12 = -1};
+    return read_pattern(r, pattern) && r->tm.tm_year <= 8099 && r->tm.tm_year >= -1900;
+}
+
+bool
+date_parse(struct interp *in, const struct node *at, struct str text, struct str pattern,
+           struct str zone, int64_t *ms_out)
+{
+    struct reading r;
     int64_t seconds;
 
-    if (!read_pattern(&r, pattern) || r.tm.tm_year > 8099 || r.tm.tm_year < -1900)
+    if (!read_text(text, pattern, &r))
         return unparseable(in, at, text);
     if (r.hour_12 >= 0)
         r.tm.tm_hour = r.hour_12 + (r.is_pm ? 12 : 0);
@@ -196,17 +203,7 @@ parse_start(struct interp *in, const struct node *at, struct str text, struct st
     else /* what the clock there shows; where it is put forward or back once more */
         seconds -= date_offset(in, seconds - date_offset(in, seconds, zone), zone);
     *ms_out = seconds * 1000 + r.ms;
-    *rest = r.rest;
     return true;
-}
-
-bool
-date_parse(struct interp *in, const struct node *at, struct str text, struct str pattern,
-           struct str zone, int64_t *ms_out)
-{
-    struct str rest;
-
-    return parse_start(in, at, text, pattern, zone, ms_out, &rest);
 }
 
 static struct value
@@ -242,6 +239,27 @@ month_length(int year, int month)
     const bool is_leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
 
     return lengths[month] + (month == 1 && is_leap);
+}
+
+/* The day that a text names, all of it, in the zone that it may name, too. LocalDate's own form (`is_iso`) has no
+ * day that its month has not; by a pattern the 31st is the last of a shorter one. */
+static bool
+read_day(struct str text, struct str pattern, bool is_iso, int64_t *out)
+{
+    struct reading r;
+    struct tm day;
+    int length;
+
+    if ((is_iso && (text.len != 10 || text.at[4] != '-' || text.at[7] != '-')) || !read_text(text, pattern, &r) ||
+        r.rest.len > 0 || r.tm.tm_mon < 0 || r.tm.tm_mon > 11)
+        return false;
+    length = month_length(r.tm.tm_year + 1900, r.tm.tm_mon);
+    if (r.tm.tm_mday < 1 || r.tm.tm_mday > (is_iso ? length : 31))
+        return false;
+    day = (struct tm){.tm_year = r.tm.tm_year, .tm_mon = r.tm.tm_mon,
+                      .tm_mday = r.tm.tm_mday < length ? r.tm.tm_mday : length};
+    *out = days_of(day);
+    return true;
 }
 
 /* So many months further; the 31st becomes the last of a shorter one. */
@@ -388,15 +406,15 @@ local_date_static(const struct call *c, bool *ok)
     } else if (call_is(c, "ofEpochDay", 1) && call_has_integer(c, 0)) {
         return (*ok = give_day(c, arg[0].number)), true;
     } else if (str_is(c->name, "parse") && (c->args->count == 1 || c->args->count == 2)) {
-        const struct str pattern = c->args->count == 1                      ? STR("yyyy-MM-dd")
+        const struct str text = call_text(c, 0),
+                         pattern = c->args->count == 1                      ? STR("yyyy-MM-dd")
                                    : value_is_object(arg[1], "DateFormat") ? arg[1].object->text
                                                                            : call_text(c, 1);
-        struct str rest = {0};
-        *ok = parse_start(c->in, c->at, call_text(c, 0), pattern, STR("UTC"), &ms, &rest);
-        if (*ok ? rest.len > 0 : str_is(c->in->thrown->class_name, "ParseException"))
-            *ok = interp_throw(c->in, c->at, "DateTimeParseException",
-                               "Text '" STR_FMT "' could not be parsed",
-                               STR_ARG(str_slice(call_text(c, 0), 0, 200)));
+        int64_t day = 0;
+        *ok = read_day(text, pattern, c->args->count == 1, &day) ? give_day(c, day)
+              : interp_throw(c->in, c->at, "DateTimeParseException", "Text '" STR_FMT "' could not be parsed",
+                             STR_ARG(str_slice(text, 0, 200)));
+        return true;
     } else {
         return false;
     }
