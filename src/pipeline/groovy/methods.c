@@ -433,7 +433,7 @@ method_map(const struct call *c, bool *ok)
                              : str_is(c->name, "keySet") ? VIEW_KEYS
                                                          : VIEW_ENTRIES;
         c->out->list->of = m;
-        c->out->list->changes = m->changes - 1;
+        c->out->list->changes = view_changes(c->out->list) - 1;
         *ok = map_view_refresh(c->in, c->at, c->out->list);
     } else {
         return false;

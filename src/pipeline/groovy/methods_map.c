@@ -86,7 +86,7 @@ map_view_refresh(struct interp *in, const struct node *at, struct list *l)
     struct map *m = l->of;
     struct value *items;
 
-    if (l->changes == m->changes)
+    if (l->changes == view_changes(l))
         return true;
     if (!interp_spend(in, at, 1 + m->count / ENTRIES_AN_EVALUATION))
         return false;
@@ -97,7 +97,7 @@ map_view_refresh(struct interp *in, const struct node *at, struct list *l)
     l->at = items;
     l->count = l->capacity = m->count;
     l->keys = NULL;
-    l->changes = m->changes;
+    l->changes = view_changes(l);
     return true;
 }
 

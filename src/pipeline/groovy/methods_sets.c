@@ -9,7 +9,9 @@
 static bool
 make_keys(struct interp *in, const struct node *at, struct list *l)
 {
-    if (l->keys != NULL && l->keys->count == l->count)
+    const struct map *known = list_keys(l);
+
+    if (known != NULL && (known == l->of || known->count == l->count))
         return true;
     l->keys = value_map(in->arena).map;
     for (size_t i = 0; i < l->count; i++) {
@@ -23,11 +25,9 @@ make_keys(struct interp *in, const struct node *at, struct list *l)
 bool
 set_contains(struct interp *in, const struct node *at, struct list *set, struct value v, bool *out)
 {
-    const bool is_map = set->of != NULL && set->view == VIEW_KEYS && !set->of->is_sorted;
-
-    if ((!is_map && !make_keys(in, at, set)) || !interp_spend(in, at, 1 + interp_weight(v)))
+    if (!make_keys(in, at, set) || !interp_spend(in, at, 1 + interp_weight(v)))
         return false;
-    *out = map_find(is_map ? set->of : set->keys, v) != NULL;
+    *out = map_find(list_keys(set), v) != NULL;
     return true;
 }
 

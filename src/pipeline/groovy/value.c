@@ -223,8 +223,9 @@ static bool
 is_in_set(const struct list *set, struct value v, size_t i, enum equality mode, unsigned depth,
           unsigned *left)
 {
-    if (is_plain(v) && set->keys != NULL && set->keys->count == set->count &&
-        map_find(set->keys, v) != NULL)
+    const struct map *keys = list_keys(set);
+
+    if (is_plain(v) && keys != NULL && keys->count == set->count && map_find(keys, v) != NULL)
         return true;
     for (size_t n = 0; n < set->count && *left > 0; n++)
         if (equal_at(v, set->at[(i + n) % set->count], mode, depth + 1, left))

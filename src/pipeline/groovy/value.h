@@ -119,6 +119,7 @@ struct map {
     size_t count, capacity;
     bool is_sorted; /* a TreeMap, without an index: interp_map_put() sees that its keys can be compared */
     unsigned changes; /* how often it was changed */
+    unsigned key_changes; /* how often its keys were */
     const struct closure *fallback; /* withDefault { key -> }: what a missing key gets */
     enum equality by;               /* EQUAL_AS_KEYS but for sets that unique() and others make */
     uint32_t *index;                /* of `index_size`, a power of two: entries + 1, 0 is free */
@@ -156,6 +157,19 @@ struct exception {
     struct exception *because; /* e.cause, or NULL */
     const void *cause; /* of an interruption: the timeout it belongs to, or NULL for an abort */
 };
+
+/* Of a view: by what it knows that its map is another. */
+static inline unsigned
+view_changes(const struct list *l)
+{
+    return l->view == VIEW_KEYS ? l->of->key_changes : l->of->changes;
+}
+/* By whose keys the items of a set are found: those of the map that it shows, or `keys`. */
+static inline struct map *
+list_keys(const struct list *l)
+{
+    return l->of != NULL && l->view == VIEW_KEYS && !l->of->is_sorted ? l->of : l->keys;
+}
 
 static inline struct value
 value_null(void)

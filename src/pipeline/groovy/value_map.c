@@ -285,6 +285,7 @@ map_put(struct arena *a, struct map *m, struct value key, struct value v)
         *found = v;
         return;
     }
+    m->key_changes++;
     if (m->count == m->capacity)
         map_reserve(a, m, m->capacity == 0 ? 8 : m->capacity * 2);
     if (m->is_sorted) {
@@ -318,6 +319,7 @@ void
 map_clear(struct map *m)
 {
     m->changes++;
+    m->key_changes++;
     m->count = 0;
     m->capacity = 0; /* what walks the map may still hold its entries */
     m->index = NULL;
@@ -359,6 +361,7 @@ map_remove(struct map *m, struct value key)
     memmove(&m->at[i], &m->at[i + 1], (m->count - i - 1) * sizeof(*m->at));
     m->count--;
     m->changes++;
+    m->key_changes++;
 }
 
 void
@@ -371,6 +374,7 @@ map_drop(struct arena *a, struct map *m, const bool *drops)
             m->at[kept++] = m->at[i];
     m->count = kept;
     m->changes++;
+    m->key_changes++;
     if (m->index != NULL)
         index_build(a, m, m->capacity);
 }
