@@ -420,6 +420,7 @@ deployment_advance(struct core *core, struct service *s, struct effects *out)
     s->is_awaiting_word = s->status == SERVICE_ACTIVE && hearing_awaits(core, s);
     if (s->is_awaiting_word) {
         hearing_complain(core, s);
+        progress_awaits_word(core, s);
         (void)rollout_judge(core, s); /* what was told already counts at once */
         if (s->is_external)
             task_sets_note_steadiness(core, s);

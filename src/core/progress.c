@@ -120,7 +120,8 @@ stand(struct core *core, struct service *s, struct service_deployment *sd)
 {
     if (sd->clock_from_ms == 0)
         return;
-    set_spent(core, s, sd, sd->stalled_ms + core->now_ms - sd->clock_from_ms);
+    if (core->now_ms > sd->clock_from_ms) /* behind a late step it runs from soon on */
+        set_spent(core, s, sd, sd->stalled_ms + core->now_ms - sd->clock_from_ms);
     sd->clock_from_ms = 0;
 }
 
@@ -150,6 +151,15 @@ progress_judge(struct core *core, struct service *s)
         return false;
     rollout_out_of_time(core, s, (int)(limit / 1000));
     return true;
+}
+
+void
+progress_awaits_word(struct core *core, struct service *s)
+{
+    struct service_deployment *sd = watched(s, service_primary(s));
+
+    if (sd != NULL)
+        stand(core, s, sd);
 }
 
 int64_t

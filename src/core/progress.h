@@ -3,7 +3,7 @@
  * Progress is that more tasks of the PRIMARY are healthy than ever before in this deployment, so
  * flapping is none.  The clock runs while tasks are missing, and stands else: during drains,
  * bake times and hooks, which have ends of their own.  It stands while the infrastructure is at
- * fault (nothing answers, no place, an agent is gone) or protected tasks hold the deployment back.
+ * fault (nothing answers, no place, an agent is gone or is waited for) or protected tasks hold the deployment back.
  * Nor does it run while naru itself stands still.  What is stored is the time that was spent
  * before the clock stood last: what runs when naru dies is given back, since naru was not there to
  * see any progress. */
@@ -12,6 +12,8 @@
 
 /* By the counts of the last look.  True if the deployment has failed by it. */
 bool progress_judge(struct core *core, struct service *s);
+/* What became of its tasks is not known, and nothing is started until it is: the clock stands. */
+void progress_awaits_word(struct core *core, struct service *s);
 int64_t progress_deadline_ms(const struct core *core, const struct service *s);
 /* An agent came or went: clocks that stand or run may have to change. */
 void progress_agents_changed(struct core *core);

@@ -216,6 +216,25 @@ TEST(an_agent_that_is_gone_stops_it)
     CHECK(went_back(st));
 }
 
+/* naru stood still for three seconds, and Docker does not say for long what became of the tasks. */
+TEST(whoever_waits_for_the_word_of_an_agent_stops_it)
+{
+    cleanup_story struct story *st = updating(&one);
+    const struct event ev = {.type = EVENT_STOOD_STILL, .stood_still = {3000}};
+
+    story_at(st, 1000);
+    story_running(st, 2);
+    clock_at(st, 20000);
+    story_tell(st, &ev, "stood still");
+    clock_at(st, 120000);
+    CHECK_EQ(status(st), SD_IN_PROGRESS);
+    story_heard(st);
+    clock_at(st, 159999);
+    CHECK_EQ(status(st), SD_IN_PROGRESS);
+    clock_at(st, 160000);
+    CHECK(went_back(st));
+}
+
 TEST(only_an_agent_with_tasks_of_the_deployment_does)
 {
     static const struct story_host hosts[] = {
