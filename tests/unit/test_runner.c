@@ -436,11 +436,14 @@ TEST(an_interruption_says_what_and_who_it_was)
         " def c = e.causes.get(0)\n"
         " echo \"${'SYSTEM' == c.getUser().toString()} \" +\n"
         "  (c instanceof org.jenkinsci.plugins.workflow.steps.TimeoutStepExecution.ExceededTimeout) + \" ${e.result}\" }\n"
-        "try { error 'x' } catch (e) { echo \"none: ${e.getCauses()}\" }",
-        RESULT_SUCCESS);
+        "try { error 'x' } catch (e) { echo \"none: ${e.getCauses()}\" }\n"
+        "catchError(catchInterruptions: false) { timeout(time: 1, unit: 'MILLISECONDS') { sleep 5 } }\n"
+        "echo 'went on'",
+        RESULT_ABORTED);
     CHECK(has(log, "anna anna, Rejected by anna, Rejection ABORTED"));
     CHECK(has(log, "true true ABORTED"));
     CHECK(has(log, "none: []"));
+    CHECK(has(log, "went on"));
 }
 
 static unsigned asked_for_place;

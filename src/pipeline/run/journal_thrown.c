@@ -30,6 +30,8 @@ journal_thrown_to_json(const struct run *run, const struct exception *e)
              : e->cause == run->flows ? JOURNAL_BY_BRANCH
                                       : timeout_number(run, e->cause);
     json_set(x, "by", json_int(by));
+    if (e->cause == &downstream)
+        json_set(x, "downstream", json_bool(true));
     if (e->is_final)
         json_set(x, "final", json_bool(true));
     if (e->result != 0)
@@ -37,7 +39,7 @@ journal_thrown_to_json(const struct run *run, const struct exception *e)
     return x;
 }
 
-const char rejection;
+const char rejection, downstream;
 
 /* An earlier naru knew one that is not ABORTED, and called it "notBuilt". */
 static int
@@ -68,7 +70,7 @@ journal_throw_again(struct run *run, const struct json *x)
     e->result = result_of(x);
     e->is_final = json_get_bool(x, "final", false);
     if (level == JOURNAL_BY_ITSELF) {
-        e->cause = &rejection;
+        e->cause = json_get_bool(x, "downstream", false) ? &downstream : &rejection;
     } else if (level == JOURNAL_BY_ABORT) {
         run->was_aborted = true;
         run->abort_fired = e->is_final ? 2 : 1;

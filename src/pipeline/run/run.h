@@ -193,7 +193,10 @@ bool run_env_get(struct run *run, struct str name, struct value *out, bool *foun
 /* "NAME=value"s for a process, in the arena. */
 const char *const *run_env_list(struct run *run);
 /* A path for what belongs to the step `id` and is to outlive naru, if the build can. */
-extern const char rejection; /* `cause` of interruptions that are a step's own verdict */
+/* `cause` of interruptions that are a step's own verdict, and of those that are another build's result */
+extern const char rejection, downstream;
+/* One that is meant for what is around it, too: no result of another build, and no timeout whose step is left. */
+bool run_is_interrupted(const struct run *run, const struct exception *e);
 /* What scripts ask of one: its result and its causes.  False: it has no such method. */
 bool run_interruption_method(struct run *run, const struct exception *e, struct str name, const struct args *args,
                              struct value *out);

@@ -199,7 +199,7 @@ class_of_cause(const struct run *run, const struct exception *e, bool is_rejecti
         return "Rejection";
     if (e->result == RESULT_NOT_BUILT && (e->cause == NULL || str_starts(e->message, STR("Canceled since"))))
         return "CancelledCause";
-    if (e->cause == &rejection)
+    if (e->cause == &downstream)
         return "DownstreamFailureCause";
     if (e->cause == run->flows)
         return "CauseOfInterruption";
@@ -229,6 +229,12 @@ cause_of(struct run *run, const struct exception *e)
 }
 
 bool
+run_is_interrupted(const struct run *run, const struct exception *e)
+{
+    return e->is_interruption && e->cause != &downstream && (e->cause != NULL || run->abort_fired > 0);
+}
+
+bool
 run_interruption_method(struct run *run, const struct exception *e, struct str name, const struct args *args,
                         struct value *out)
 {
@@ -236,6 +242,8 @@ run_interruption_method(struct run *run, const struct exception *e, struct str n
         return false;
     if (str_is(name, "getResult")) {
         *out = value_cstr(&run->arena, build_result_name(run_error_result(e)));
+    } else if (str_is(name, "isActualInterruption")) {
+        *out = value_bool(run_is_interrupted(run, e));
     } else if (str_is(name, "getCauses")) {
         *out = value_list(&run->arena);
         list_add(&run->arena, out->list, cause_of(run, e));

@@ -358,8 +358,8 @@ step_retry(struct step_call *s)
             return true;
         if (s->in->completion != COMPLETION_THROW || attempt >= count || s->in->thrown->is_final)
             return false;
-        /* An abort is meant; only a timeout set inside the block counts as a failure of it. */
-        if (s->in->thrown->is_interruption && (s->run->abort_fired || s->in->thrown->cause != NULL))
+        /* An abort is meant; a timeout set inside the block, or the result of another build, counts as a failure of it. */
+        if (s->in->thrown->is_interruption && (s->run->abort_fired || run_is_interrupted(s->run, s->in->thrown)))
             return false;
         e = interp_catch(s->in);
         run_log_error(s->run, e);
@@ -392,7 +392,7 @@ catch_with(struct step_call *s, enum build_result build, enum build_result stage
         return true;
     if (s->in->completion != COMPLETION_THROW || s->in->thrown->is_final)
         return false;
-    if (s->in->thrown->is_interruption && !step_truth(s, "catchInterruptions", true))
+    if (run_is_interrupted(s->run, s->in->thrown) && !step_truth(s, "catchInterruptions", true))
         return false;
     e = interp_catch(s->in);
     *s->out = value_null();

@@ -326,7 +326,7 @@ take_over(struct exception *e, enum build_result result)
     e->class_name = STR("FlowInterruptedException");
     e->is_interruption = true;
     e->result = (int)result;
-    e->cause = &rejection;
+    e->cause = &downstream;
 }
 
 static bool
