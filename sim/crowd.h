@@ -61,6 +61,8 @@ struct crowd_task {
     struct { /* undone if naru dies before a commit */
         bool told_stopped, asked_stop, by_user;
         bool exited_early; /* within a probation, and badly */
+        bool is_unheard;   /* as in world.h */
+        bool was_steady;   /* RUNNING for so long that it is healthy without a check */
         int64_t told_running_ms, protected_until_ms; /* by naru's clock */
         enum target_state told;
         int version;
@@ -244,6 +246,7 @@ void crowd_count_outcomes(struct crowd *w);
 struct crowd_task *crowd_task_by_arn(const struct crowd *w, const char *arn);
 void crowd_told(struct crowd *w, const struct event *ev); /* its step is committed */
 void crowd_note(struct crowd *w, void *at, size_t size);  /* of the book, and about to change */
+void crowd_nobody_watched(struct crowd *w, int host);     /* what is there; -1: anywhere */
 /* NULL: nobody was called for it. */
 struct hook_note *crowd_hook_note(struct crowd *w, const char *hook_id,
                                   struct crowd_service **service_out);

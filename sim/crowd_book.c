@@ -97,6 +97,7 @@ told_task(struct crowd *w, const struct ev_task_state *ev)
     if (t == NULL || t->book.told_stopped || (ev->status == TASK_PENDING && t->book.told_running_ms != 0))
         return;
     crowd_note(w, &t->book, sizeof(t->book));
+    t->book.is_unheard = false;
     t->book.told_stopped = ev->status == TASK_STOPPED;
     if (t->book.told_stopped && t->hook_service >= 0)
         told_hook_task(w, t, ev);
@@ -121,6 +122,46 @@ told_target(struct crowd *w, const struct ev_target_health *ev)
     t->book.told = ev->state;
 }
 
+/* Has it an agent that could tell of its end?  What has no place may be anywhere. */
+static bool
+is_in_reach(const struct crowd *w, const struct crowd_task *t)
+{
+    bool is_any = false;
+
+    if (t->host >= 0)
+        return w->hosts[t->host].book.told_connected;
+    for (int i = 0; i < w->host_count && !is_any; i++)
+        is_any = w->hosts[i].book.told_connected;
+    return is_any;
+}
+
+void
+crowd_nobody_watched(struct crowd *w, int host)
+{
+    for (int i = 0; i < w->task_count; i++) {
+        struct crowd_task *t = w->tasks[i];
+        if (t->service < 0 || t->book.was_steady || t->book.is_unheard ||
+            (host >= 0 && (t->host >= 0 ? t->host != host : is_in_reach(w, t))))
+            continue;
+        crowd_note(w, &t->book, sizeof(t->book));
+        t->book.is_unheard = true;
+    }
+}
+
+/* What the core has once found to be steady needs no watching to stay so. */
+static void
+note_steady(struct crowd *w)
+{
+    for (int i = 0; i < w->task_count; i++) {
+        struct crowd_task *t = w->tasks[i];
+        if (t->service < 0 || t->book.was_steady || crowd_has_balancer(&w->services[t->service]) ||
+            !crowd_is_told_healthy(w, t))
+            continue;
+        crowd_note(w, &t->book, sizeof(t->book));
+        t->book.was_steady = true;
+    }
+}
+
 static void
 told_host(struct crowd *w, const struct ev_instance_report *ev)
 {
@@ -134,6 +175,8 @@ told_host(struct crowd *w, const struct ev_instance_report *ev)
     crowd_note(w, &h->book, sizeof(h->book));
     if (ev->is_connected && (!h->book.told_connected || h->book.told_epoch != w->epoch + 1))
         crowd_complain(w, -1, waits_have_ended(w->core, crowd_naru_now(w), &complaint), &complaint);
+    if (ev->is_connected && !h->book.told_connected)
+        crowd_nobody_watched(w, (int)number);
     h->book.told_connected = ev->is_connected;
     h->book.told_epoch = w->epoch + 1; /* 0: never */
     for (const struct container_instance *i = w->core->instances; h->instance_arn[0] == '\0' && i != NULL; i = i->next) {
@@ -205,6 +248,9 @@ crowd_told(struct crowd *w, const struct event *ev)
     case EVENT_TARGET_HEALTH:
         told_target(w, &ev->target_health);
         break;
+    case EVENT_STOOD_STILL:
+        crowd_nobody_watched(w, /* host= */ -1);
+        break;
     case EVENT_INSTANCE_REPORT:
         told_host(w, &ev->instance_report);
         break;
@@ -261,6 +307,7 @@ crowd_told(struct crowd *w, const struct event *ev)
     default:
         break;
     }
+    note_steady(w);
 }
 
 bool
@@ -281,7 +328,8 @@ crowd_is_told_healthy(const struct crowd *w, const struct crowd_task *t)
     if (!crowd_is_wanted(t) || t->book.told_running_ms == 0)
         return false;
     if (!crowd_has_balancer(&w->services[t->service]))
-        return crowd_naru_now(w) >= t->book.told_running_ms + STEADY_AFTER_MS;
+        return t->book.was_steady || (!t->book.is_unheard && is_in_reach(w, t) &&
+                                      crowd_naru_now(w) >= t->book.told_running_ms + STEADY_AFTER_MS);
     return t->target.is_registered && !t->target.is_draining && t->book.told == TARGET_healthy;
 }
 

@@ -95,6 +95,8 @@ crowd_naru_dies(struct crowd *w, bool is_committed)
     w->core = NULL;
     if (w->store_is_away)
         crowd_book_return(w);
+    crowd_nobody_watched(w, /* host= */ -1);
+    crowd_book_forget(w);
     w->store_is_away = false;
     w->epoch++;
     happen(w, w->now_ms + between(w, 50, chance(w, 2000) ? 120000 : 3000), NARU_BACK, 0);
