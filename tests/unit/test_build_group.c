@@ -226,8 +226,24 @@ make_waiting_page(void **page_out)
     range.range.start = (uintptr_t)*page_out;
     if (fd >= 0 && ioctl(fd, UFFDIO_API, &api) == 0 && ioctl(fd, UFFDIO_REGISTER, &range) == 0)
         return fd;
-    printf("skipped: no userfaultfd here\n");
+    munmap(*page_out, 4096);
+    if (fd >= 0)
+        close(fd);
     return -1;
+}
+
+static bool
+has_waiting_pages(void)
+{
+    void *page;
+    const int fd = make_waiting_page(&page);
+
+    if (fd < 0) {
+        printf("skipped: no userfaultfd here\n");
+        return false;
+    }
+    close(fd);
+    return munmap(page, 4096) == 0;
 }
 
 struct held_pipe {
@@ -240,7 +256,11 @@ static void *
 read_to_the_page(void *arg)
 {
     const struct held_pipe *h = arg;
+    sigset_t all;
 
+    /* The SIGCHLD of a shell that system() waits for would end the waiting for the page. */
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, NULL);
     return read(h->end, h->page, 1) == 1 ? NULL : arg;
 }
 
@@ -264,8 +284,9 @@ shows(pid_t pid, const char *file, const char *what)
 }
 
 /* Whoever reads from a pipe holds up those that close its other end: so long our child is between its end and leaving the
- * group. */
-TEST(who_is_ending_was_not_left_behind)
+ * group. Not if the kernel closes it for him later, which it does now and then: false. */
+static bool
+holds_an_ending_child(void)
 {
     const struct cgroup_limits limits = {.processes = 100};
     cleanup_free char *cookie = text_format("ending%d", (int)getpid());
@@ -279,9 +300,10 @@ TEST(who_is_ending_was_not_left_behind)
     char byte = 'x';
     void *failed;
     pid_t child;
+    bool is_held;
 
-    if (!can_make_groups() || (h.faults = make_waiting_page(&h.page)) < 0)
-        return;
+    h.faults = make_waiting_page(&h.page);
+    CHECK(h.faults >= 0);
     g = cgroup_make(NULL, name, &limits, &lacking, &err);
     CHECK(g != NULL && pipe(held) == 0 && pipe(go) == 0 && write(held[1], &byte, 1) == 1);
     child = fork();
@@ -301,7 +323,7 @@ TEST(who_is_ending_was_not_left_behind)
     close(go[1]);
     for (int i = 0; i < 1000 && !shows(child, "statm", "^0 0 0"); i++)
         clock_sleep_ms(5);
-    CHECK(cgroup_has(g, child) && !shows(child, "stat", ") Z "));
+    is_held = cgroup_has(g, child) && !shows(child, "stat", ") Z ");
     cgroup_free(g);
     CHECK(pthread_create(&filler, NULL, fill_the_page_late, &h) == 0);
     CHECK_EQ(leftovers_end(cookie, true), 0);
@@ -313,6 +335,19 @@ TEST(who_is_ending_was_not_left_behind)
     close(go[0]);
     close(h.faults);
     munmap(h.page, 4096);
+    return is_held;
+}
+
+TEST(who_is_ending_was_not_left_behind)
+{
+    bool was_held = false;
+
+    if (!can_make_groups() || !has_waiting_pages())
+        return;
+    for (int i = 0; i < 10 && !was_held; i++)
+        was_held = holds_an_ending_child();
+    if (!was_held)
+        printf("skipped: the kernel holds nobody up\n");
 }
 
 TEST(an_interrupted_script_ends_with_all_that_it_started)
