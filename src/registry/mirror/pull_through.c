@@ -256,6 +256,17 @@ manifest_put(void *ctx, struct str bytes, const char *type, const char *digest, 
            registry_manifest_put(in->reg, in->job->region, in->job->repository, &put, stored, err);
 }
 
+/* Several ask for the same: who asked while one import was at work has made a second. */
+static bool
+is_imported(struct registry *reg, const struct import *job)
+{
+    char here[REGISTRY_DIGEST_SIZE];
+
+    return tag_of(job) != NULL && registry_resolve(reg, job->region, job->repository, job->tag, here, NULL) &&
+           strcmp(here, job->digest) == 0 && was_checked(reg, job->region, job->repository, job->tag) &&
+           !image_is_archived(reg, job->region, job->repository, str_of(here));
+}
+
 static void
 import_run(struct pull_through *p, const struct import *job)
 {
@@ -265,8 +276,8 @@ import_run(struct pull_through *p, const struct import *job)
     const int64_t start_ms = clock_monotonic_ms();
     struct err err = {0};
 
-    if (!pull_rule_find(p->reg, job->region, job->repository, &in.rule))
-        return; /* it was removed meanwhile */
+    if (is_imported(p->reg, job) || !pull_rule_find(p->reg, job->region, job->repository, &in.rule))
+        return; /* or it was removed meanwhile */
     if (!pull_remote_open(p->reg, &in.rule, &in.remote, &err)) {
         log_warn("registry.import_failed", "repository=%s error=%s", job->repository,
                  log_quote(err.message));
