@@ -620,7 +620,8 @@ class UpAndDown(unittest.TestCase):
             ended = run("down", **env)
             self.assertIn("naru server", ended.stdout, ended.stderr)
             self.assertFalse((data / "naru.pid").exists())
-        self.assertIn("serves version 1", run(*up, **env).stdout)
+        whole = run(*up, **env)
+        self.assertIn("serves version 1", whole.stdout, whole.stderr)
 
     def test_up_up_down_up_purge(self):
         first = self.up()
