@@ -445,22 +445,28 @@ TEST(what_may_exist_unseen_is_searched_for)
     end();
 }
 
+static int
+reports_of(const char *id)
+{
+    return world_wait(w, id, TASK_RUNNING, 10).reports;
+}
+
 /* A Docker that is slower to look than it is asked for would never be heard of else. */
 TEST(whoever_is_asked_again_while_he_looks_says_what_he_sees)
 {
     begin(true);
     world_start(w, T1, PLAIN, NULL, false);
-    const int reports = world_wait(w, T1, TASK_RUNNING, 10).reports,
+    const int reports = reports_of(T1),
               looks = fake_docker_count(fake, "GET /v1.41/images/");
     fake_docker_fault(fake, "GET /v1.41/images/", FAKE_HANG, 2);
     world_start(w, T1, PLAIN, NULL, /* only_adopt= */ true);
     wait_for_calls("GET /v1.41/images/", looks + 1);
     world_start(w, T1, PLAIN, NULL, /* only_adopt= */ true);
-    CHECK_EQ(world_task(w, T1)->reports, reports);
+    CHECK_EQ(reports_of(T1), reports);
     fake_docker_end_pull(fake); /* of an image, and nobody reads the answer */
-    for (int i = 0; world_task(w, T1)->reports == reports && i < 100 * CHECK_PATIENCE; i++)
+    for (int i = 0; reports_of(T1) == reports && i < 100 * CHECK_PATIENCE; i++)
         clock_sleep_ms(10);
-    CHECK_EQ(world_task(w, T1)->reports, reports + 1);
+    CHECK_EQ(reports_of(T1), reports + 1);
     end();
 }
 
