@@ -418,7 +418,6 @@ parse_modifiers(struct parser *p)
     return is_static;
 }
 
-/* A(1), B: the constants of an enum, each as if it were a `new`. */
 static struct node *
 parse_import(struct parser *p)
 {
@@ -608,7 +607,6 @@ parse_labelled(struct parser *p)
     struct node *n;
 
     parser_next(p);
-
     parser_next(p);
     p->labels = &here;
     n = parse_statement(p);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* parser.h - what parser.c (statements), parser_class.c, parser_expression.c and parser_number.c share.
+/* parser.h - what parser.c (statements) and the other parser_*.c share.
  * A pointer to a token holds until the next one is read or one further ahead is looked at. */
 #pragma once
 #include "pipeline/language/lexer.h"
@@ -180,7 +180,8 @@ void parser_annotate(struct parser *p, struct node *class, struct str name,
                      const struct node *arguments);
 bool parser_starts_trait(const struct parser *p);
 struct node *parse_trait(struct parser *p);
-struct str parse_type(struct parser *p);   /* a.b.C<X>[] -> "C[]" */
+/* parser_types.c */
+struct str parse_type(struct parser *p); /* a.b.C<X>[] -> "C[]" */
 /* How many tokens a type takes from `offset`; 0 if there is none. */
 size_t parser_type_length(struct parser *p, size_t offset);
 /* Is there a type, and a token of `type` behind it? */

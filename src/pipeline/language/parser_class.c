@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* parser_class.c - classes, enums, interfaces and their annotations. */
+/* parser_class.c - classes, enums, interfaces, and annotations. */
 #include "pipeline/language/parser.h"
 
 static void
@@ -12,6 +12,7 @@ skip_types(struct parser *p) /* implements A, B<C> */
     }
 }
 
+/* A(1), B: the constants of an enum, each as if it were a `new`. */
 static void
 parse_constants(struct parser *p, struct node *owner)
 {

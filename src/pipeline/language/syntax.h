@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* syntax.h - the Groovy that Jenkinsfiles use, from text to tree.
- * lexer.c cuts the text into tokens (lexer.h), parser.c and parser_expression.c make nodes of them.  One
+ * lexer.c cuts the text into tokens (lexer.h), parser.c and parser_*.c make nodes of them.  One
  * grammar serves declarative and scripted files; jenkinsfile.c reads the declarative meaning out
  * of the tree, interp.c runs it.  Everything lives in one arena.
  * Syntax errors stop at the first one; the parser then jumps to the end of the input, so that no
