@@ -448,27 +448,8 @@ parse_annotation(struct parser *p)
     const struct token start = *p->at;
     struct node *n = node_new(p, N_PASS, p->at);
     struct node call = {0};
-    struct str name = {0};
+    const struct str name = parser_annotation(p, &call);
 
-    parser_next(p);
-    name = p->at->text;
-    parser_expect(p, T_NAME, "after '@'");
-    while (parser_is(p, T_DOT) && p->at[1].type == T_NAME) {
-        name = p->at[1].text;
-        parser_next(p);
-        parser_next(p);
-    }
-    if (parser_is(p, T_LPAREN)) {
-        parser_next(p);
-        p->inside++;
-        while (!p->failed && !parser_is(p, T_RPAREN)) {
-            node_append(&call, parse_expression(p));
-            if (!parser_accept(p, T_COMMA) && !parser_accept(p, T_ASSIGN))
-                break;
-        }
-        p->inside--;
-        parser_expect(p, T_RPAREN, "to close the annotation");
-    }
     if (str_is(name, "Library")) {
         const bool is_underscore = parser_is(p, T_NAME) && str_is(p->at->text, "_");
         if (!is_underscore && !parser_word(p, WORD_IMPORT) && !parser_starts_declaration(p))

@@ -175,6 +175,8 @@ struct node *parse_method(struct parser *p, struct node *n); /* from its paramet
 bool parse_modifiers(struct parser *p); /* private static final ...; is `static` among them? */
 /* parser_class.c */
 struct node *parse_class(struct parser *p);
+/* "@a.B(c = d)": gives B, and appends what stands in its brackets. */
+struct str parser_annotation(struct parser *p, struct node *arguments);
 /* What an annotation makes of a class; those that only say something about it are without effect. */
 void parser_annotate(struct parser *p, struct node *class, struct str name,
                      const struct node *arguments);

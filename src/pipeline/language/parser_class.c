@@ -42,6 +42,33 @@ refuse_annotation(struct parser *p, struct node *class, struct str name, const c
     class->b->text = str_of(arena_format(p->arena, "@" STR_FMT "%s", STR_ARG(name), more));
 }
 
+struct str
+parser_annotation(struct parser *p, struct node *arguments)
+{
+    struct str name;
+
+    parser_next(p);
+    name = p->at->text;
+    parser_expect(p, T_NAME, "after '@'");
+    while (parser_is(p, T_DOT) && p->at[1].type == T_NAME) {
+        name = p->at[1].text;
+        parser_next(p);
+        parser_next(p);
+    }
+    if (parser_is(p, T_LPAREN)) {
+        parser_next(p);
+        p->inside++;
+        while (!p->failed && !parser_is(p, T_RPAREN)) {
+            node_append(arguments, parse_expression(p));
+            if (!parser_accept(p, T_COMMA) && !parser_accept(p, T_ASSIGN))
+                break;
+        }
+        p->inside--;
+        parser_expect(p, T_RPAREN, "to close the annotation");
+    }
+    return name;
+}
+
 /* What an annotation makes of a class; those that only say something about it are without effect. */
 void
 parser_annotate(struct parser *p, struct node *class, struct str name,
@@ -74,22 +101,35 @@ parser_annotate(struct parser *p, struct node *class, struct str name,
         refuse_annotation(p, class, name, arguments != NULL ? " with arguments" : "");
 }
 
+static void parse_member(struct parser *p, struct node *owner);
+
+/* An annotation, and the member that it stands before. */
+static void
+parse_annotated(struct parser *p, struct node *owner)
+{
+    const struct node *before = owner->last;
+    struct node arguments = {0};
+    const struct str name = parser_annotation(p, &arguments);
+
+    if (str_is(name, "Delegate"))
+        parser_annotate(p, owner, name, NULL);
+    if (!parser_enter(p))
+        return;
+    parse_member(p, owner);
+    parser_leave(p);
+    if (owner->last != before && owner->last->type == N_CLASS)
+        parser_annotate(p, owner->last, name, arguments.first);
+}
+
 static void
 parse_member(struct parser *p, struct node *owner)
 {
     bool is_static;
     struct node *n;
 
-    while (parser_is(p, T_AT) && !p->failed) {
-        struct node ignored = {0};
-        struct str name;
-        parser_next(p);
-        name = p->at->text;
-        parser_expect(p, T_NAME, "after '@'");
-        if (parser_is(p, T_LPAREN))
-            parse_arguments(p, &ignored);
-        if (str_is(name, "Delegate"))
-            parser_annotate(p, owner, name, NULL);
+    if (parser_is(p, T_AT)) {
+        parse_annotated(p, owner);
+        return;
     }
     is_static = parse_modifiers(p);
     if (parser_word(p, WORD_CLASS) || parser_word(p, WORD_ENUM) || parser_word(p, WORD_INTERFACE)) {
