@@ -147,6 +147,24 @@ TEST(deleting_a_directory_leaves_nothing_of_it)
     expect_result(&w, "web", 1, "SUCCESS");
 }
 
+TEST(each_branch_removes_the_directory_that_it_deleted_and_none_outside)
+{
+    cleanup(world_done) struct world w = {0};
+
+    web_first(&w, "script { parallel(a: { dir('a') { deleteDir()\n sleep time: 200, unit: 'MILLISECONDS' } },\n"
+                  " b: { dir('b') { deleteDir()\n sleep time: 200, unit: 'MILLISECONDS' } })\n"
+                  "sh 'test ! -e a && test ! -e b'\n"
+                  "dir('c') { parallel(d: { deleteDir() }) }\n"
+                  "sh 'test ! -e c'\n"
+                  "def out = sh(script: 'mktemp -d', returnStdout: true).trim()\n"
+                  "def why\n"
+                  "try { dir(out) { deleteDir() } } catch (e) { why = e.message }\n"
+                  "echo why\n"
+                  "sh \"rmdir ${out}\" }");
+    expect_result(&w, "web", 1, "SUCCESS");
+    expect_log(&w, "web", 1, "lies outside of the workspace and is not deleted");
+}
+
 TEST(a_webhook_starts_a_build_once)
 {
     cleanup(world_done) struct world w = {0};

@@ -25,7 +25,7 @@ struct flow;
     X(env) X(workspace) X(directory) X(fetched) X(shows_result) X(shown) X(stage) X(depth)         \
     X(deadlines) X(fired) X(abort_fired) X(abort_grace_ms) X(interrupts_seen) X(timestamps)        \
     X(line) X(branch) X(launcher) X(noted_result) X(noted_mark) X(node) X(files) X(past) X(acts)   \
-    X(executor) X(executor_number) X(agents)
+    X(executor) X(executor_number) X(agents) X(block)
 #define FLOW_INTERP_FIELDS(X)                                                                      \
     X(scope) X(completion) X(result) X(thrown) X(depth) X(stack_end) X(entered)
 /* clang-format on */

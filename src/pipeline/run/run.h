@@ -74,6 +74,12 @@ struct stage_run {
     unsigned children;
 };
 
+/* On the stack of the step `dir`; branches within have it, too. */
+struct dir_block {
+    const char *directory;
+    bool is_deleted; /* deleteDir has left nothing but itself of it */
+};
+
 struct run {
     const struct runner_config *config;
     struct arena arena;
@@ -96,7 +102,7 @@ struct run {
 
     const char *workspace; /* NULL without an agent */
     const char *directory; /* the current one */
-    const char *deleted;   /* the last one of which deleteDir has left nothing but itself; NULL: none */
+    struct dir_block *block; /* the innermost `dir`; NULL: none */
     const struct launcher *launcher; /* NULL: processes run on this machine */
     struct str branch;               /* the innermost parallel branch: a prefix of its log lines */
     bool is_parked;       /* all flows rest */
@@ -192,7 +198,6 @@ bool run_env_evaluate(struct run *run, struct env_layer *layer);
 bool run_env_get(struct run *run, struct str name, struct value *out, bool *found);
 /* "NAME=value"s for a process, in the arena. */
 const char *const *run_env_list(struct run *run);
-/* A path for what belongs to the step `id` and is to outlive naru, if the build can. */
 /* `cause` of interruptions that are a step's own verdict, and of those that are another build's result */
 extern const char rejection, downstream;
 /* One that is meant for what is around it, too: no result of another build, and no timeout whose step is left. */
@@ -200,6 +205,7 @@ bool run_is_interrupted(const struct run *run, const struct exception *e);
 /* What scripts ask of one: its result and its causes.  False: it has no such method. */
 bool run_interruption_method(struct run *run, const struct exception *e, struct str name, const struct args *args,
                              struct value *out);
+/* A path for what belongs to the step `id` and is to outlive naru, if the build can. */
 const char *run_state_path(struct run *run, const char *kind, const char *id);
 /* NAME=value or PATH+X=/dir, as withEnv takes them. */
 bool run_env_override(struct run *run, const struct node *at, struct env_layer *layer,

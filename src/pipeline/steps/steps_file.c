@@ -222,8 +222,12 @@ step_delete_dir(struct step_call *s)
         return false;
     if (is_users_own(s))
         return true;
-    s->run->deleted = s->run->directory; /* steps that follow here need it: it goes with its block */
-    return clear_directory(s, s->run->directory);
+    if (!clear_directory(s, s->run->directory))
+        return false;
+    /* Steps that follow here need it: it goes with its block. */
+    if (s->run->block != NULL && strcmp(s->run->block->directory, s->run->directory) == 0)
+        s->run->block->is_deleted = true;
+    return true;
 }
 
 /* cleanWhenSuccess and its kin: false keeps the workspace of such a build. */

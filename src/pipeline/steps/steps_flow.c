@@ -425,15 +425,12 @@ step_warn_error(struct step_call *s)
 
 /* Unless something was put there since. */
 static void
-remove_deleted(struct run *run)
+remove_deleted(struct run *run, const struct dir_block *block)
 {
     USER_ACTS(run);
 
-    if (run->deleted == NULL || strcmp(run->deleted, run->directory) != 0)
-        return;
-    run->deleted = NULL;
-    if (strcmp(run->directory, run->workspace) != 0)
-        (void)rmdir(run->directory);
+    if (block->is_deleted && strcmp(block->directory, run->workspace) != 0)
+        (void)rmdir(block->directory);
 }
 
 static bool
@@ -441,16 +438,19 @@ step_dir(struct step_call *s)
 {
     struct run *run = s->run;
     const char *before = run->directory;
+    struct dir_block block = {0}, *around = run->block;
     struct err err;
     bool ok;
 
     if (!step_needs_workspace(s))
         return false;
-    run->directory = step_path(s, step_text(s, "path", ""));
+    block.directory = run->directory = step_path(s, step_text(s, "path", ""));
+    run->block = &block;
     run_logf(run, "Running in %s", run->directory);
     ok = make_directory(run, &err) || step_fail(s, "%s", err.message);
     ok = ok && s->body.run(run, s->body.arg, s->out);
-    remove_deleted(run);
+    remove_deleted(run, &block);
+    run->block = around;
     run->directory = before;
     return ok;
 }
