@@ -152,13 +152,16 @@ crowd_nobody_watched(struct crowd *w, int host)
 static void
 note_steady(struct crowd *w)
 {
-    for (int i = 0; i < w->task_count; i++) {
-        struct crowd_task *t = w->tasks[i];
-        if (t->service < 0 || t->book.was_steady || crowd_has_balancer(&w->services[t->service]) ||
-            !crowd_is_told_healthy(w, t))
+    for (int i = 0; i < w->service_count; i++) {
+        struct crowd_service *s = &w->services[i];
+        if (crowd_has_balancer(s))
             continue;
-        crowd_note(w, &t->book, sizeof(t->book));
-        t->book.was_steady = true;
+        for (struct crowd_task *t = crowd_first_of_service(w, s); t != NULL; t = t->next_of_service) {
+            if (t->book.was_steady || !crowd_is_told_healthy(w, t))
+                continue;
+            crowd_note(w, &t->book, sizeof(t->book));
+            t->book.was_steady = true;
+        }
     }
 }
 
