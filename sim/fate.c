@@ -87,13 +87,11 @@ fate_done(struct fate *f)
 
 /* ---- reports ---- */
 
-#define STOOD_STILL_MS 2000 /* as the engine's */
-
 bool
 fate_stood_still(const struct core *core, int64_t naru_now_ms, struct event *out)
 {
-    *out = (struct event){.type = EVENT_STOOD_STILL, .stood_still = {naru_now_ms - core_deadline_ms(core)}};
-    return out->stood_still.late_ms > STOOD_STILL_MS;
+    *out = (struct event){.type = EVENT_STOOD_STILL, .stood_still = {core_stood_still_ms(core, naru_now_ms)}};
+    return out->stood_still.late_ms > 0;
 }
 
 struct report *

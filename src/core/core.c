@@ -27,6 +27,8 @@
 #include "core/task_set.h"
 #include "core/traffic_shift.h"
 
+#define STOOD_STILL_MS 2000 /* who comes so late was stopped, or starved */
+
 struct core *
 core_new(const struct core_options *options)
 {
@@ -273,6 +275,14 @@ core_deadline_ms(const struct core *core)
     const struct core_index *x = core->index;
 
     return earlier(x->standalone_wake_ms, x->heap_count == 0 ? INT64_MAX : x->heap[0]->wake_ms);
+}
+
+int64_t
+core_stood_still_ms(const struct core *core, int64_t now_ms)
+{
+    const int64_t late_ms = now_ms - core_deadline_ms(core);
+
+    return late_ms > STOOD_STILL_MS ? late_ms : 0;
 }
 
 /* ---- rows ---- */

@@ -58,9 +58,11 @@ void core_free(struct core *core);
  * `now_ms` never goes back (the caller clamps). */
 void core_step(struct core *core, const struct event *event, int64_t now_ms, struct effects *out);
 
-/* When EVENT_CLOCK is next due (a deadline, a back-off, a grace period), or INT64_MAX. Whoever comes seconds later than
- * that tells it first by EVENT_STOOD_STILL. */
+/* When EVENT_CLOCK is next due (a deadline, a back-off, a grace period), or INT64_MAX. */
 int64_t core_deadline_ms(const struct core *core);
+/* How much later than that it is by now, if naru itself stood still meanwhile (seconds; less is a busy moment); else 0.
+ * Whoever drives the core tells it that first, by EVENT_STOOD_STILL. */
+int64_t core_stood_still_ms(const struct core *core, int64_t now_ms);
 
 /* Store rows.  core_row() gives the row's document, or NULL if the object is gone (delete it).
  * core_load() takes rows back, any order; core_link() puts together what belongs together, false if

@@ -16,7 +16,6 @@
 #define COMMIT_RETRY_MS 1000
 #define DEADLINE_MAX_MS 60000
 #define READ_PATIENCE_MS 10000
-#define STOOD_STILL_MS 2000 /* a step that comes so late: we were stopped, or starved */
 
 /* A caller that waits on its own stack for the commit of what it did. */
 struct caller {
@@ -417,9 +416,9 @@ engine_step(struct engine *e, const struct event *event)
 static void
 tell_if_stood_still(struct engine *e)
 {
-    const int64_t now_ms = engine_now_ms(e), late_ms = now_ms - core_deadline_ms(e->core);
+    const int64_t now_ms = engine_now_ms(e), late_ms = core_stood_still_ms(e->core, now_ms);
 
-    if (late_ms <= STOOD_STILL_MS)
+    if (late_ms == 0)
         return;
     log_info("engine.stood_still", "late_ms=%lld", (long long)late_ms);
     core_step(e->core, &(struct event){.type = EVENT_STOOD_STILL, .stood_still = {late_ms}}, now_ms, &e->fresh);
