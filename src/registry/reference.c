@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/crypto.h"
+#include "model/image_ref.h"
 
 static bool
 is_lower_or_digit(char c)
@@ -115,24 +116,12 @@ digest_is_of(struct str digest, struct str bytes)
 }
 
 bool
-ecr_host_parse(struct str host, struct str *account_out, struct str *region_out)
+ecr_host_parse(struct str host, struct str *region_out)
 {
-    const struct str middle = STR(".dkr.ecr."), end = STR(".amazonaws.com"), china = STR(".cn");
+    struct str region;
 
-    if (str_ends(host, china))
-        host.len -= china.len;
-    if (host.len <= 12 + middle.len + end.len || !str_ends(host, end))
+    if (host.len == 0 || image_ref_ecr_host(host, &region) != host.len || !region_is_valid(region))
         return false;
-    struct str account = str_slice(host, 0, 12);
-    for (size_t i = 0; i < account.len; i++)
-        if (account.at[i] < '0' || account.at[i] > '9')
-            return false;
-    if (!str_equal(str_slice(host, 12, 12 + middle.len), middle))
-        return false;
-    struct str region = str_slice(host, 12 + middle.len, host.len - end.len);
-    if (!region_is_valid(region))
-        return false;
-    *account_out = account;
     *region_out = region;
     return true;
 }

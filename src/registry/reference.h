@@ -27,8 +27,8 @@ bool digest_from_hex(struct str hex, char out[static REGISTRY_DIGEST_SIZE]);
 void digest_make(struct str bytes, struct str like, char out[static REGISTRY_DIGEST_SIZE]);
 bool digest_is_of(struct str digest, struct str bytes);
 
-/* "<account>.dkr.ecr.<region>.amazonaws.com", or with ".cn" behind it: the account and region in it. */
-bool ecr_host_parse(struct str host, struct str *account_out, struct str *region_out);
+/* Is all of `host` an ECR host (model/image_ref.h), of a region that can be? */
+bool ecr_host_parse(struct str host, struct str *region_out);
 
 enum route_kind {
     ROUTE_BASE,      /* /v2/ */

@@ -219,13 +219,11 @@ host_is_ours(const struct registry *reg, struct str host)
 static bool
 region_cut(struct str *rest, struct str *region_out)
 {
-    struct str account, region;
-    ptrdiff_t slash = str_index(*rest, '/');
+    const ptrdiff_t slash = str_index(*rest, '/');
 
-    if (slash < 0 || !ecr_host_parse(str_slice(*rest, 0, (size_t)slash), &account, &region))
+    if (slash < 0 || !ecr_host_parse(str_slice(*rest, 0, (size_t)slash), region_out))
         return false;
     *rest = str_slice(*rest, (size_t)slash + 1, rest->len);
-    *region_out = region;
     return true;
 }
 

@@ -166,7 +166,7 @@ bool
 registry_repository_create(struct registry *reg, const char *region, const char *name,
                            const struct json *document, struct err *err)
 {
-    struct str account, host_region, first = str_of(name);
+    struct str host_region, first = str_of(name);
     ptrdiff_t slash = str_index(first, '/');
 
     if (!name_is_valid(str_of(name)) || !region_is_valid(str_of(region)))
@@ -176,8 +176,7 @@ registry_repository_create(struct registry *reg, const char *region, const char 
             "regular "
             "expression '(?:[a-z0-9]+(?:[._-][a-z0-9]+)*/)*[a-z0-9]+(?:[._-][a-z0-9]+)*''");
     /* Such a first component is how another region's repository is named. */
-    if (ecr_host_parse(slash < 0 ? first : str_slice(first, 0, (size_t)slash), &account,
-                       &host_region))
+    if (ecr_host_parse(slash < 0 ? first : str_slice(first, 0, (size_t)slash), &host_region))
         return err_set(err, ERR_INVALID_PARAMETER,
                        "Invalid parameter at 'repositoryName': a name may not begin with a "
                        "registry's host name");

@@ -136,10 +136,10 @@ call_query(struct call *c, const char *name)
 struct str
 region_asked(const struct call *c)
 {
-    struct str host = http_header_get(c->x, "Host"), account, region;
+    struct str host = http_header_get(c->x, "Host"), region;
     ptrdiff_t colon = str_index(host, ':');
 
-    return ecr_host_parse(colon < 0 ? host : str_slice(host, 0, (size_t)colon), &account, &region)
+    return ecr_host_parse(colon < 0 ? host : str_slice(host, 0, (size_t)colon), &region)
                ? region
                : str_of(c->reg->default_region);
 }
