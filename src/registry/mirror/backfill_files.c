@@ -20,8 +20,8 @@ file_path(const struct registry *reg, const char *region, const char *id, const 
     return text_format("%s/%s.%s", folder, id, ending);
 }
 
-bool
-backfill_id_is_valid(const char *id)
+static bool
+id_is_valid(const char *id)
 {
     return strlen(id) == BACKFILL_ID_SIZE - 1 && id[strspn(id, "0123456789abcdef-")] == '\0';
 }
@@ -68,7 +68,7 @@ backfill_summary_read(const struct registry *reg, const char *region, const char
 {
     cleanup_free char *path = file_path(reg, region, id, "json");
 
-    if (!backfill_id_is_valid(id) || !file_exists(path))
+    if (!id_is_valid(id) || !file_exists(path))
         return err_set(err, ERR_BACKFILL_NOT_FOUND, "The replication backfill with id '%.64s' does not exist", id);
     return disk_read_json(path, SUMMARY_MAX, out, err);
 }
@@ -152,7 +152,7 @@ id_of(const char *name, const char *ending, char out[static BACKFILL_ID_SIZE])
     out[0] = '\0';
     if (len == BACKFILL_ID_SIZE - 1 && name[len] == '.' && strcmp(name + len + 1, ending) == 0)
         (void)text_copy(out, BACKFILL_ID_SIZE, (struct str){name, len});
-    if (!backfill_id_is_valid(out))
+    if (!id_is_valid(out))
         out[0] = '\0';
 }
 

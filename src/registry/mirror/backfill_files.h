@@ -7,7 +7,6 @@
 #define BACKFILL_ID_SIZE 37 /* a UUID */
 #define BACKFILL_IMAGES_FILE_MAX JSON_TEXT_MAX /* of more we could read nothing again */
 
-bool backfill_id_is_valid(const char *id);
 bool backfill_folder_make(struct registry *reg, const char *region, struct err *err) MUST_CHECK;
 bool backfill_summary_store(struct registry *reg, const char *region, const char *id, const struct json *summary,
                             struct err *err) MUST_CHECK;
