@@ -96,8 +96,11 @@ local_server_says(const struct client_config *config, const char *member, char *
 
     if (!client_probe(client, "/healthz", 3000, &answer, NULL))
         return false;
-    snprintf(out, size, "%s", json_get_cstr(answer.body, member, ""));
-    return out[0] != '\0';
+    const char *said = json_get_cstr(answer.body, member, "");
+    if (said[0] == '\0') /* a naru of an older version may know no such member */
+        return false;
+    snprintf(out, size, "%s", said);
+    return true;
 }
 
 bool

@@ -17,8 +17,8 @@ bool local_docker_get(const char *socket, const char *path, struct http_answer *
 unsigned local_port(const struct client_config *config);
 /* Does a naru answer at the endpoint?  Its version in `version`. */
 bool local_server_answers(const struct client_config *config, char *version, size_t size);
-/* A member of what that naru says of itself: "problem", what keeps traffic from where it should be, or "advice". False:
- * there is none. */
+/* A member of what that naru says of itself: "problem", what keeps traffic from where it should be, "advice", or "region",
+ * its own. False: there is none, and `out` is as it was. */
 bool local_server_says(const struct client_config *config, const char *member, char *out, size_t size);
 /* Does any program listen on this port, on whatever address of ours? */
 bool local_port_is_taken(unsigned port);

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* What the client says again when its naru was killed while it answered. */
-#include "cli/client.h"
+/* What the client says again when its naru was killed while it answered; and what it takes from one that answers. */
+#include "cli/local.h"
 
 #include <arpa/inet.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "check.h"
+#include "io/http_server.h"
 
 /* Hangs up on the first request when it has heard all of it, and answers the second. */
 struct naru {
@@ -137,4 +139,37 @@ TEST(outside_of_a_build_nothing_is_said_again)
     naru_start(&naru);
     CHECK(!call("UpdateService", &err));
     CHECK_EQ(naru_stop(&naru), 1);
+}
+
+/* ---- what a naru says of itself ---- */
+
+struct health {
+    const char *text;
+};
+
+static void
+answer_health(struct http_exchange *x, void *ctx)
+{
+    const struct health *h = ctx;
+
+    http_reply(x, 200, NULL, str_of(h->text));
+}
+
+TEST(what_a_naru_does_not_say_leaves_what_is_known)
+{
+    struct health health = {"{\"version\":\"1\"}"};
+    const struct http_route route = {.prefix = "/healthz", .end = answer_health, .ctx = &health};
+    struct client_config config = {0};
+    char region[64] = "eu-west-1";
+    struct err err = {0};
+    struct http_server *server = http_server_start("127.0.0.1", 0, &route, 1, &err);
+
+    CHECK(server != NULL);
+    (void)snprintf(config.endpoint_url, sizeof(config.endpoint_url), "http://127.0.0.1:%u", http_server_port(server));
+    CHECK(!local_server_says(&config, "region", region, sizeof(region))); /* as versions before did */
+    CHECK_TEXT(region, "eu-west-1");
+    health.text = "{\"region\":\"us-east-1\"}";
+    CHECK(local_server_says(&config, "region", region, sizeof(region)));
+    CHECK_TEXT(region, "us-east-1");
+    http_server_stop(server);
 }
