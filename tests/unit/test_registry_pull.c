@@ -352,6 +352,61 @@ TEST(so_does_who_asks_for_what_is_there)
     CHECK_EQ(atomic_load(&slow.asked), 2); /* and its one blob */
 }
 
+static void
+wait_nothing_pending(struct pull_through *p)
+{
+    const int64_t end_ms = clock_monotonic_ms() + 60000;
+
+    for (bool is_pending = true; is_pending;) {
+        pthread_mutex_lock(&p->lock);
+        is_pending = p->pending != NULL;
+        pthread_mutex_unlock(&p->lock);
+        CHECK(clock_monotonic_ms() < end_ms);
+        clock_sleep_ms(2);
+    }
+}
+
+/* As who saw neither the image nor what was pending, since one was not there yet and the other not any more. */
+static void
+ask_late(struct pull_through *p, const char *digest)
+{
+    struct pending *m = mem_new(sizeof *m);
+    struct import *job = mem_new(sizeof *job);
+
+    *m = (struct pending){.region = REGION, .repository = "good/app", .tag = "v1", .since_ms = clock_monotonic_ms()};
+    *job = (struct import){.region = REGION, .repository = "good/app", .tag = "v1"};
+    text_copy_all(m->digest, sizeof m->digest, digest);
+    text_copy_all(job->digest, sizeof job->digest, digest);
+    pthread_mutex_lock(&p->lock);
+    p->pending = m;
+    p->pending_count++;
+    *p->imports_end = job;
+    p->imports_end = &job->next;
+    p->import_count++;
+    pthread_cond_signal(&p->work);
+    pthread_mutex_unlock(&p->lock);
+}
+
+TEST(what_is_imported_already_is_pending_no_more)
+{
+    REGISTRY(w);
+    cleanup(upstream_close) struct upstream slow, good;
+    char digest[REGISTRY_DIGEST_SIZE];
+
+    upstream_open(&slow);
+    upstream_open(&good);
+    registry_start_pulling(w.reg);
+    rules_store(&w, &slow, &good);
+    CHECK(pull(&w, "good/app"));
+    wait_image(&w, "good/app");
+    wait_nothing_pending(w.reg->pull);
+    const int asked = atomic_load(&good.asked);
+    CHECK(registry_resolve(w.reg, REGION, "good/app", "v1", digest, NULL));
+    ask_late(w.reg->pull, digest);
+    wait_nothing_pending(w.reg->pull);
+    CHECK_EQ(atomic_load(&good.asked), asked);
+}
+
 /* ---- more blobs than may be on their way ---- */
 
 #define CROWD 40

@@ -267,6 +267,15 @@ is_imported(struct registry *reg, const struct import *job)
            !image_is_archived(reg, job->region, job->repository, str_of(here));
 }
 
+/* It is an image now. */
+static void
+pending_end(struct pull_through *p, const struct import *job)
+{
+    pthread_mutex_lock(&p->lock);
+    pending_drop(p, job->region, job->repository, job->digest);
+    pthread_mutex_unlock(&p->lock);
+}
+
 static void
 import_run(struct pull_through *p, const struct import *job)
 {
@@ -276,8 +285,12 @@ import_run(struct pull_through *p, const struct import *job)
     const int64_t start_ms = clock_monotonic_ms();
     struct err err = {0};
 
-    if (is_imported(p->reg, job) || !pull_rule_find(p->reg, job->region, job->repository, &in.rule))
-        return; /* or it was removed meanwhile */
+    if (is_imported(p->reg, job)) {
+        pending_end(p, job);
+        return;
+    }
+    if (!pull_rule_find(p->reg, job->region, job->repository, &in.rule))
+        return; /* it was removed meanwhile */
     if (!pull_remote_open(p->reg, &in.rule, &in.remote, &err)) {
         log_warn("registry.import_failed", "repository=%s error=%s", job->repository,
                  log_quote(err.message));
@@ -288,9 +301,7 @@ import_run(struct pull_through *p, const struct import *job)
     if (bring_image(&bringing, job->digest, &err)) {
         if (tag_of(job) != NULL)
             mark_checked(p->reg, job->region, job->repository, job->tag);
-        pthread_mutex_lock(&p->lock);
-        pending_drop(p, job->region, job->repository, job->digest);
-        pthread_mutex_unlock(&p->lock);
+        pending_end(p, job);
         log_info("registry.imported", "repository=%s digest=%s tag=%s took_ms=%lld",
                  job->repository, job->digest, job->tag,
                  (long long)(clock_monotonic_ms() - start_ms));
