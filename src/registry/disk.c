@@ -219,8 +219,12 @@ disk_read_json(const char *path, size_t limit, struct json **out, struct err *er
     if (!file_read(path, limit, &bytes, err))
         return false;
     *out = json_parse(strbuf_str(&bytes), err);
-    if (*out != NULL)
-        return true;
+    return *out != NULL || disk_is_damaged(path, err);
+}
+
+bool
+disk_is_damaged(const char *path, struct err *err)
+{
     if (err != NULL)
         err->code = ERR_INTERNAL; /* our file, our fault */
     return err_context(err, "'%s' is damaged", path);

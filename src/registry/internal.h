@@ -122,6 +122,7 @@ struct json *texts_sorted(const struct json *texts); /* a new array, in the orde
 bool disk_remove(const char *path, struct err *err) MUST_CHECK; /* absent is success */
 /* Reads JSON that we wrote, so that a damaged one is INTERNAL. `limit`: bytes. */
 bool disk_read_json(const char *path, size_t limit, struct json **out, struct err *err) MUST_CHECK;
+bool disk_is_damaged(const char *path, struct err *err); /* says so of what json_parse() has just refused; false */
 
 /* ---- space.c ---- */
 /* Counts `size` bytes; LIMIT_EXCEEDED if the quota has no room for them. */

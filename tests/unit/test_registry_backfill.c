@@ -282,8 +282,9 @@ TEST(a_damaged_one_is_no_fault_of_who_asks)
 {
     REGISTRY(w);
     char second[REGISTRY_DIGEST_SIZE], id[37];
-    cleanup_json struct json *all = NULL, *one = NULL;
+    cleanup_json struct json *all = NULL, *one = NULL, *images = NULL;
     cleanup_free char *path = text_format("%s/registry/" REGION "/_backfills/" OTHER ".json", w.dir);
+    cleanup_free char *results = text_format("%s/registry/" REGION "/_backfills/" LEFT ".images", w.dir);
     struct err err = {0};
 
     leave(&w, second);
@@ -295,6 +296,10 @@ TEST(a_damaged_one_is_no_fault_of_who_asks)
     registry_start_replicating(w.reg, w.dir);
     json_unref(wait_for(&w, LEFT, "COMPLETE", NULL));
     start(&w, ACCOUNT, id);
+    CHECK(file_write_atomic(results, STR("[\n{"), 0640, &err));
+    CHECK(!registry_backfill_get(w.reg, REGION, LEFT, 0, 9, &one, &images, &err));
+    CHECK_EQ(err.code, ERR_INTERNAL);
+    CHECK(strstr(err.message, "is damaged") != NULL);
 }
 
 TEST(of_what_is_kept_the_images_go_with_the_summary)

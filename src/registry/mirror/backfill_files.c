@@ -136,11 +136,7 @@ backfill_images_read_part(const struct registry *reg, const char *region, const 
         return false;
     const struct str text = strbuf_str(&bytes);
     *out = str_starts(text, STR("[\n")) ? lines_parse(text, first, count, err) : line_parse(text, first, count, err);
-    if (*out != NULL)
-        return true;
-    if (err != NULL)
-        err->code = ERR_INTERNAL; /* our file, our fault */
-    return err_context(err, "'%s' is damaged", path);
+    return *out != NULL || disk_is_damaged(path, err);
 }
 
 /* The id of a file with this ending; "" for others. */
