@@ -283,7 +283,7 @@ is_told_healthy(const struct world *w, int container)
         return c->told_health == HEALTH_HEALTHY;
     if (kind == NO_LB) /* time that nobody saw proves nothing */
         return c->was_steady ||
-               (!c->is_unheard && is_in_reach(w, c) && naru_now(w) >= c->told_running_ms + 40000);
+               (!c->is_unheard && is_in_reach(w, c) && naru_now(w) >= c->told_running_ms + STEADY_AFTER_MS);
     t = target_of(w, container);
     return t >= 0 && !w->targets[t].is_draining && w->targets[t].told == TARGET_healthy;
 }

@@ -6,8 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define STEADY_AFTER_MS 40000 /* as the core's default */
-
 struct crowd_task *
 crowd_task_by_arn(const struct crowd *w, const char *arn)
 {

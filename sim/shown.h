@@ -8,6 +8,8 @@
 #include "core/core.h"
 #include "core/index.h"
 
+#define STEADY_AFTER_MS 40000 /* who is RUNNING for so long is healthy without a check: the core's default */
+
 struct complaint {
     char text[400];
 };
