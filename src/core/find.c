@@ -235,11 +235,7 @@ is_in_reach(const struct core *core, const struct task *t)
 {
     if (t->instance != NULL)
         return t->instance->is_connected;
-    for (const struct host *h = core->index->hosts; h != NULL; h = h->next) {
-        if (h->is_connected)
-            return true;
-    }
-    return core->index->hosts == NULL;
+    return core_any_is_connected(core) || core->index->hosts == NULL;
 }
 
 bool

@@ -172,12 +172,6 @@ may_be_on(const struct core *core, const struct task *t, const struct host *h)
     return t->instance != NULL ? t->instance->machine == h : !any_is_up(core);
 }
 
-static int64_t
-later(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-
 /* It has the whole time from its first word on; later only what it was away for does not count. */
 void
 hearing_agent_comes(struct core *core, const struct host *h)

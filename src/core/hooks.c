@@ -329,10 +329,9 @@ hooks_stood_still(struct core *core, int64_t late_ms)
         struct course *c = &s->course;
 
         for (int i = 0; i < c->hook_count; i++) {
-            const int64_t later_ms = c->hooks[i].expires_at_ms + late_ms;
             if (!needs_us(c, &c->hooks[i]))
                 continue;
-            c->hooks[i].expires_at_ms = later_ms > least_ms ? later_ms : least_ms;
+            c->hooks[i].expires_at_ms = later(c->hooks[i].expires_at_ms + late_ms, least_ms);
             core_touch_service(core, s);
         }
     }

@@ -432,3 +432,13 @@ core_host(const struct core *core, const char *name)
 {
     return strmap_get(&core->index->hosts_by_name, name);
 }
+
+bool
+core_any_is_connected(const struct core *core)
+{
+    for (const struct host *h = core->index->hosts; h != NULL; h = h->next) {
+        if (h->is_connected)
+            return true;
+    }
+    return false;
+}

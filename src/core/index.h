@@ -107,6 +107,7 @@ void core_stop_waiting(struct core *core, struct service *s);
 void core_queue_waiting(struct core *core);
 void core_add_host(struct core *core, struct host *h); /* takes it; its name is new */
 struct host *core_host(const struct core *core, const char *name);
+bool core_any_is_connected(const struct core *core); /* of the hosts; until one is heard, as the rows say */
 
 /* 19 digits that only rise: of deployments and service revisions. */
 void core_next_number(struct core *core, char out[static ID_SIZE]);
@@ -127,4 +128,10 @@ static inline int64_t
 earlier(int64_t a, int64_t b)
 {
     return a < b ? a : b;
+}
+
+static inline int64_t
+later(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
 }

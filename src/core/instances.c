@@ -264,7 +264,7 @@ void
 instance_reported(struct core *core, const struct ev_instance_report *ev)
 {
     struct host *h = core_host(core, ev->host);
-    bool comes_back, is_lost, is_first, zones_changed = false;
+    bool comes_back, is_back, is_lost, is_first, zones_changed = false;
 
     if (h == NULL) {
         h = mem_new(sizeof(*h));
@@ -276,8 +276,9 @@ instance_reported(struct core *core, const struct ev_instance_report *ev)
     }
     comes_back = ev->is_connected && !h->is_connected;
     is_first = !h->is_heard;
+    is_back = comes_back || (ev->is_connected && is_first);
     is_lost = !ev->is_connected && h->is_connected;
-    if (comes_back || (ev->is_connected && is_first))
+    if (is_back)
         hearing_agent_comes(core, h);
     h->is_connected = ev->is_connected;
     h->is_heard = true;
@@ -300,7 +301,7 @@ instance_reported(struct core *core, const struct ev_instance_report *ev)
         progress_agents_changed(core);
     if (comes_back || is_lost || is_first)
         hearing_agents_changed(core);
-    if (comes_back || (ev->is_connected && is_first))
+    if (is_back)
         backoff_host_returned(core);
     place_changed(core, zones_changed);
 }

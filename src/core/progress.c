@@ -38,16 +38,6 @@ lacks_tasks(const struct service *s, const struct deployment *p)
 }
 
 static bool
-any_agent_speaks(const struct core *core)
-{
-    for (const struct host *h = core->index->hosts; h != NULL; h = h->next) {
-        if (h->is_connected)
-            return true;
-    }
-    return false;
-}
-
-static bool
 is_out_of_reach(const struct service *s, const struct deployment *p)
 {
     for (const struct task *t = s->live; t != NULL; t = t->next_live) {
@@ -92,7 +82,7 @@ must_stand(const struct core *core, const struct service *s, const struct deploy
     const struct revision *r = p->revision;
 
     return lacks_environment(core, s, p) || lacks_places(s, p) ||
-           (!r->is_resolved && r->resolve_failures > 0) || !any_agent_speaks(core) ||
+           (!r->is_resolved && r->resolve_failures > 0) || !core_any_is_connected(core) ||
            is_out_of_reach(s, p) || is_held(s);
 }
 

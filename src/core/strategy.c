@@ -445,9 +445,7 @@ can_serve(const struct service *s, const struct deployment *d, const struct scen
 static int64_t
 work_end_ms(const struct core *core, const struct course *c)
 {
-    const int64_t from_ms = c->wait_until_ms > c->stage_at_ms ? c->wait_until_ms : c->stage_at_ms;
-
-    return (from_ms > core->index->resumed_at_ms ? from_ms : core->index->resumed_at_ms) + STAGE_MAX_MS;
+    return later(later(c->wait_until_ms, c->stage_at_ms), core->index->resumed_at_ms) + STAGE_MAX_MS;
 }
 
 /* Protection ends by itself; until then nobody is to blame for waiting, and whoever was held up has

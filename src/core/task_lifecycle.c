@@ -295,7 +295,7 @@ exit_ms(const struct core *core, const struct task *t, const struct ev_task_stat
     const int64_t exited_at_ms = ev->exited_ago_ms < 0 ? core->now_ms : core->now_ms - ev->exited_ago_ms,
                   earliest_ms = t->started_at_ms != 0 ? t->started_at_ms : t->created_at_ms;
 
-    return exited_at_ms > earliest_ms ? exited_at_ms : earliest_ms;
+    return later(exited_at_ms, earliest_ms);
 }
 
 static void
@@ -407,10 +407,7 @@ judge_health(struct core *core, struct task *t)
 static int64_t
 start_end_ms(const struct core *core, const struct task *t)
 {
-    const int64_t resumed_at_ms = core->index->resumed_at_ms;
-
-    return (t->created_at_ms > resumed_at_ms ? t->created_at_ms : resumed_at_ms) +
-           core->options.start_timeout_ms;
+    return later(t->created_at_ms, core->index->resumed_at_ms) + core->options.start_timeout_ms;
 }
 
 static void
