@@ -197,9 +197,13 @@ bool object_static(struct interp *in, const struct node *call, struct str class_
                    struct str name, const struct args *args, struct value *out,
                    bool *found) MUST_CHECK;
 /* objects_date.c: SimpleDateFormat's letters; `zone` is empty for the machine's own. */
+#define DATE_DAY_MS ((int64_t)24 * 60 * 60 * 1000)
 extern const char *const date_months[12], *const date_days[7]; /* "January", "Sunday" */
 struct str date_format(struct interp *in, int64_t ms, struct str pattern, struct str zone);
 struct value date_value(struct interp *in, int64_t ms);
+/* What an argument names, as an object for it or as a text. */
+struct str date_zone(struct interp *in, struct value v);
+struct str date_pattern(struct interp *in, struct value v);
 /* Seconds east of Greenwich, at that time. */
 int64_t date_offset(struct interp *in, int64_t seconds, struct str zone);
 /* objects_time.c: by the same letters; a text without an offset is of that zone. */

@@ -295,8 +295,7 @@ time_static(struct interp *in, struct str class_name, struct str name, const str
         str_is(name, "now")) {
         *out = date_value(in, interp_now_ms(in));
         if (args->count == 1)
-            out->object->pattern =
-                value_is_object(a, "TimeZone") ? a.object->text : interp_text(in, a);
+            out->object->pattern = date_zone(in, a);
         out->object->text =
             date_format(in, out->object->number,
                         str_is(class_name, "Instant") ? STR("yyyy-MM-dd'T'HH:mm:ss.SSS'Z'")
@@ -326,8 +325,7 @@ date_static(const struct call *c, bool *ok)
     if (!str_is(c->name, "parse") || (c->args->count != 2 && c->args->count != 3))
         return false;
     if (c->args->count == 3)
-        zone = value_is_object(c->args->at[2], "TimeZone") ? c->args->at[2].object->text
-                                                           : call_text(c, 2);
+        zone = date_zone(c->in, c->args->at[2]);
     *ok = date_parse(c->in, c->at, call_text(c, 1), call_text(c, 0), zone, &ms);
     if (*ok)
         *c->out = date_value(c->in, ms);
@@ -569,7 +567,7 @@ method_object(struct interp *in, const struct node *call, struct value object, s
         *out = value_text(date_format(in, a.object->number, o->text, o->pattern));
     } else if (value_is_object(object, "DateFormat") && str_is(name, "format") &&
                args->count == 1 && value_is_object(a, "LocalDate")) {
-        *out = value_text(date_format(in, a.object->number * (24 * 60 * 60 * 1000), o->text, STR("UTC")));
+        *out = value_text(date_format(in, a.object->number * DATE_DAY_MS, o->text, STR("UTC")));
     } else if (value_is_object(object, "DateFormat") && str_is(name, "parse") && args->count == 1) {
         int64_t ms;
         if (!date_parse(in, call, interp_text(in, a), o->text, o->pattern, &ms))

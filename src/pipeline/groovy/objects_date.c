@@ -6,8 +6,6 @@
 #include "pipeline/groovy/date_zone.h"
 #include "pipeline/groovy/interp_scope.h"
 
-#define DAY_MS ((int64_t)24 * 60 * 60 * 1000)
-
 const char *const date_months[12] = {"January",   "February", "March",    "April",
                                      "May",       "June",     "July",     "August",
                                      "September", "October",  "November", "December"};
@@ -193,7 +191,7 @@ date_format(struct interp *in, int64_t ms, struct str pattern, struct str zone)
     cleanup(strbuf_done) struct strbuf out = {0};
     struct moment m;
 
-    if (ms > INT64_C(100000000) * DAY_MS || ms < INT64_C(-25000) * 365 * DAY_MS)
+    if (ms > INT64_C(100000000) * DATE_DAY_MS || ms < INT64_C(-25000) * 365 * DATE_DAY_MS)
         ms = 0; /* beyond what Java calls a date */
     moment_of(in, ms, zone, &m);
     for (size_t i = 0; i < pattern.len;) {
@@ -241,10 +239,16 @@ date_value(struct interp *in, int64_t ms)
     return v;
 }
 
-static struct str
-zone_arg(struct interp *in, struct value v)
+struct str
+date_zone(struct interp *in, struct value v)
 {
     return value_is_object(v, "TimeZone") ? v.object->text : interp_text(in, v);
+}
+
+struct str
+date_pattern(struct interp *in, struct value v)
+{
+    return value_is_object(v, "DateFormat") ? v.object->text : interp_text(in, v);
 }
 
 bool
@@ -262,12 +266,10 @@ date_method(struct interp *in, const struct node *call, struct value object, str
 
     *found = true;
     if (str_is(name, "format") && args->count >= 1 && args->count <= 2) {
-        const struct str pattern = value_is_object(arg[0], "DateFormat")
-                                       ? arg[0].object->text
-                                       : interp_text(in, arg[0]);
+        const struct str pattern = date_pattern(in, arg[0]);
         *out = value_text(
             date_format(in, ms, pattern,
-                        args->count == 2 ? zone_arg(in, arg[1]) : object.object->pattern));
+                        args->count == 2 ? date_zone(in, arg[1]) : object.object->pattern));
     } else if ((str_is(name, "getTime") || str_is(name, "toEpochMilli")) && args->count == 0) {
         *out = value_long(ms);
     } else if (str_is(name, "getEpochSecond") && args->count == 0) {
@@ -276,9 +278,9 @@ date_method(struct interp *in, const struct node *call, struct value object, str
                 str_is(name, "minusDays")) &&
                args->count == 1 && value_is_integer(arg[0])) {
         const int64_t n = arg[0].number > 1000000 || arg[0].number < -1000000 ? 0 : arg[0].number;
-        *out = date_value(in, ms + (str_starts(name, STR("plus")) ? n : -n) * DAY_MS);
+        *out = date_value(in, ms + (str_starts(name, STR("plus")) ? n : -n) * DATE_DAY_MS);
     } else if (str_is(name, "minus") && args->count == 1 && value_is_object(arg[0], "Date")) {
-        *out = value_int((ms - arg[0].object->number) / DAY_MS); /* whole days */
+        *out = value_int((ms - arg[0].object->number) / DATE_DAY_MS); /* whole days */
     } else if ((str_is(name, "before") || str_is(name, "after") || str_is(name, "compareTo") ||
                 str_is(name, "isBefore") || str_is(name, "isAfter")) &&
                args->count == 1 && value_is_object(arg[0], "Date")) {

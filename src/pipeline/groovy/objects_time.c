@@ -5,7 +5,6 @@
 #include <time.h>
 #include "pipeline/groovy/methods.h"
 
-#define DAY_MS ((int64_t)24 * 60 * 60 * 1000)
 #define DAYS_MAX 9000000 /* either side of 1970: some 24,000 years */
 
 /* What a text says, so far. */
@@ -212,7 +211,7 @@ local_date(struct interp *in, int64_t day)
     struct value v = value_object(in->arena, "LocalDate");
 
     v.object->number = day;
-    v.object->text = date_format(in, day * DAY_MS, STR("yyyy-MM-dd"), STR("UTC"));
+    v.object->text = date_format(in, day * DATE_DAY_MS, STR("yyyy-MM-dd"), STR("UTC"));
     return v;
 }
 
@@ -365,10 +364,7 @@ local_date_method(const struct call *c, bool *ok)
     if (call_is(c, "toEpochDay", 0)) {
         *c->out = value_long(day);
     } else if (call_is(c, "format", 1)) {
-        *c->out = value_text(date_format(c->in, day * DAY_MS,
-                                         value_is_object(arg, "DateFormat") ? arg.object->text
-                                                                            : call_text(c, 0),
-                                         STR("UTC")));
+        *c->out = value_text(date_format(c->in, day * DATE_DAY_MS, date_pattern(c->in, arg), STR("UTC")));
     } else if ((call_is(c, "isBefore", 1) || call_is(c, "isAfter", 1) || call_is(c, "isEqual", 1)) &&
                value_is_object(arg, "LocalDate")) {
         *c->out = value_bool(str_is(c->name, "isBefore")  ? day < arg.object->number
@@ -388,9 +384,7 @@ local_date_static(const struct call *c, bool *ok)
     int64_t ms = 0;
 
     if (str_is(c->name, "now") && c->args->count <= 1) {
-        const struct str zone = c->args->count == 0                      ? STR("")
-                                : value_is_object(arg[0], "TimeZone") ? arg[0].object->text
-                                                                      : call_text(c, 0);
+        const struct str zone = c->args->count == 0 ? STR("") : date_zone(c->in, arg[0]);
         ms = interp_now_ms(c->in);
         ms += date_offset(c->in, ms / 1000, zone) * 1000;
     } else if (call_is(c, "of", 3) && call_has_integer(c, 0) && call_has_integer(c, 1) &&
@@ -402,14 +396,12 @@ local_date_static(const struct call *c, bool *ok)
             arg[1].number > 12 || arg[2].number < 1 ||
             arg[2].number > month_length((int)arg[0].number, (int)arg[1].number - 1))
             return (*ok = interp_throw(c->in, c->at, "DateTimeException", "Invalid date")), true;
-        ms = days_of(tm) * DAY_MS;
+        ms = days_of(tm) * DATE_DAY_MS;
     } else if (call_is(c, "ofEpochDay", 1) && call_has_integer(c, 0)) {
         return (*ok = give_day(c, arg[0].number)), true;
     } else if (str_is(c->name, "parse") && (c->args->count == 1 || c->args->count == 2)) {
         const struct str text = call_text(c, 0),
-                         pattern = c->args->count == 1                      ? STR("yyyy-MM-dd")
-                                   : value_is_object(arg[1], "DateFormat") ? arg[1].object->text
-                                                                           : call_text(c, 1);
+                         pattern = c->args->count == 1 ? STR("yyyy-MM-dd") : date_pattern(c->in, arg[1]);
         int64_t day = 0;
         *ok = read_day(text, pattern, c->args->count == 1, &day) ? give_day(c, day)
               : interp_throw(c->in, c->at, "DateTimeParseException", "Text '" STR_FMT "' could not be parsed",
@@ -418,6 +410,6 @@ local_date_static(const struct call *c, bool *ok)
     } else {
         return false;
     }
-    *ok = *ok && give_day(c, ms / DAY_MS - (ms % DAY_MS < 0));
+    *ok = *ok && give_day(c, ms / DATE_DAY_MS - (ms % DATE_DAY_MS < 0));
     return true;
 }
