@@ -423,18 +423,6 @@ change_env(struct arena *a, const struct build *b)
     return env;
 }
 
-/* A path component, as Jenkins has it in the names of jobs: "feature%2Fx". */
-static void
-add_branch(struct strbuf *out, const struct build *b)
-{
-    for (const char *c = b->branch; *c != '\0'; c++) {
-        if (*c == '/' || *c == '%')
-            strbuf_addf(out, "%%%02X", (unsigned)*c);
-        else
-            strbuf_add_char(out, *c);
-    }
-}
-
 static void
 fill_brief(struct brief *brief, struct pipeline_room *room, const struct build *b,
            const struct pipeline *pipeline)
@@ -446,7 +434,7 @@ fill_brief(struct brief *brief, struct pipeline_room *room, const struct build *
     cleanup(strbuf_done) struct strbuf branch = {0};
     cleanup_free char *place = room_place_name(b);
 
-    add_branch(&branch, b);
+    runner_add_branch(&branch, b->branch);
     brief->config = (struct runner_config){
         .jenkinsfile_name = arena_format(a, "%s", pipeline->jenkinsfile),
         .workspace = arena_format(
@@ -565,7 +553,7 @@ let_go(struct pipeline_room *room, const struct build *b)
     cleanup(strbuf_done) struct strbuf branch = {0};
     struct err err;
 
-    add_branch(&branch, b);
+    runner_add_branch(&branch, b->branch);
     if (room->config.keys != NULL)
         build_key_end(room->config.keys, b->pipeline, b->number);
     owner = text_format("%s/%s#%lld ", b->pipeline, strbuf_cstr(&branch), (long long)b->number);

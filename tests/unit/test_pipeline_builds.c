@@ -524,7 +524,9 @@ TEST(a_build_takes_over_the_result_of_the_one_that_it_started)
     create(&w, "web", NULL);
     commit(&w, "unstable 'careful'", "lib");
     push(&w, "lib");
-    commit(&w, "catchError(buildResult: 'FAILURE') { build 'lib' }\n"
+    sh(&w, "git push -q ../data/git/lib.git HEAD:refs/heads/feature/x");
+    commit(&w, "script { def f = build(job: 'lib/feature/x', propagate: false)\necho \"it is ${f.fullDisplayName} of ${f.projectName}\" }\n"
+               "catchError(buildResult: 'FAILURE') { build 'lib' }\n"
                "script { try { retry(2) { build 'lib' } } catch (e) { echo \"caught ${e.class.simpleName}\" } }\n"
                "catchError(catchInterruptions: false) { build 'lib' }\n"
                "build 'lib'\necho 'never'\n}\npost { unstable { echo 'post of unstable' }\n failure { echo 'post of failure' }",
@@ -532,8 +534,9 @@ TEST(a_build_takes_over_the_result_of_the_one_that_it_started)
     push(&w, "web");
     CHECK_EQ(submit(&w, "web", "main"), 1);
     expect_result(&w, "web", 1, "UNSTABLE");
+    expect_log(&w, "web", 1, "it is lib » feature%2Fx #1 of feature%2Fx\n");
     expect_log(&w, "web", 1, "caught FlowInterruptedException\n");
-    expect_log(&w, "web", 1, "lib #5 completed with status UNSTABLE (propagate: false to ignore)\n");
+    expect_log(&w, "web", 1, "lib #6 completed with status UNSTABLE (propagate: false to ignore)\n");
     expect_log(&w, "web", 1, "post of unstable\n");
     sh(&w, "! grep -q 'never\\|post of failure' ../data/builds/web/1/log");
 }

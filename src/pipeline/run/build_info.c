@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* build_info.c - currentBuild, and the builds of the branch before it (currentBuild.previousBuild and
  * so on): those that are kept, at most what config->history holds. */
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "pipeline/run/changes.h"
 #include "pipeline/run/journal.h"
@@ -149,14 +150,27 @@ upstream_value(struct run *run)
     return list;
 }
 
+void
+runner_add_branch(struct strbuf *out, const char *branch)
+{
+    for (const char *c = branch; *c != '\0'; c++) {
+        if (*c == '/' || *c == '%')
+            strbuf_addf(out, "%%%02X", (unsigned)*c);
+        else
+            strbuf_add_char(out, *c);
+    }
+}
+
 /* Of `p`, or of this build. */
 static struct str
 job_of(struct run *run, const struct past *p)
 {
+    cleanup(strbuf_done) struct strbuf branch = {0};
+
     if (p == NULL || !p->is_upstream)
         return str_of(run->config->job_name);
-    return str_of(arena_format(&run->arena, "%s/%s", json_get_cstr(p->record, "pipeline", ""),
-                               json_get_cstr(p->record, "branch", "")));
+    runner_add_branch(&branch, json_get_cstr(p->record, "branch", ""));
+    return str_of(arena_format(&run->arena, "%s/%s", json_get_cstr(p->record, "pipeline", ""), strbuf_cstr(&branch)));
 }
 
 static bool
@@ -260,6 +274,19 @@ get_of_past(struct run *run, const struct node *at, const struct past *p, struct
     else
         return unknown(run, at, name);
     return true;
+}
+
+void
+build_info_of_other(struct run *run, const struct json *record, struct map *to)
+{
+    static const char *const names[] = {"projectName", "displayName",    "fullDisplayName", "description",
+                                        "duration",    "durationString", "timeInMillis",    "startTimeInMillis"};
+    const struct past p = {record, 0, true};
+    struct value v;
+
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++)
+        if (get_of_past(run, NULL, &p, str_of(names[i]), &v))
+            map_put_text(&run->arena, to, names[i], v);
 }
 
 static bool

@@ -393,5 +393,7 @@ bool glob_match(struct str pattern, struct str path, bool ignore_case);
 /* build_info.c: what scripts see of currentBuild and of the builds before it. */
 bool build_info_get(struct run *run, const struct node *at, struct value object, struct str name,
                     struct value *out);
+/* What a finished one of another job is called and when it ran, by its record (build_to_public_json()). */
+void build_info_of_other(struct run *run, const struct json *record, struct map *to);
 bool build_info_method(struct run *run, const struct node *call, struct value object,
                        struct str name, const struct args *args, struct value *out, bool *found);

@@ -177,3 +177,5 @@ struct runner_outcome {
 /* Fetches the commit into the workspace (unless `in_place`), reads the Jenkinsfile there, runs it.
  */
 void runner_run(const struct runner_config *config, struct runner_outcome *out);
+/* A branch as Jenkins has it in the names of jobs: "feature%2Fx". */
+void runner_add_branch(struct strbuf *out, const char *branch);

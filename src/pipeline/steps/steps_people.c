@@ -296,24 +296,12 @@ describe(struct run *run, const struct json *record, const char *pipeline, int64
 {
     const struct json *given = json_get(record, "parameters");
     struct value variables = value_map(&run->arena);
-    const char *shown = json_get_cstr(record, "displayName", NULL);
-    const int64_t took_ms = json_get_i64(record, "tookMs", 0);
 
-    if (shown == NULL)
-        shown = arena_format(&run->arena, "#%lld", (long long)number);
-    put_member(run, to, "displayName", shown);
-    put_member(run, to, "projectName", json_get_cstr(record, "branch", pipeline));
-    put_member(run, to, "fullDisplayName",
-               arena_format(&run->arena, "%s » %s %s", pipeline, json_get_cstr(record, "branch", pipeline), shown));
-    put_member(run, to, "description", json_get_cstr(record, "description", NULL));
+    build_info_of_other(run, record, to);
     if (run->config->server_url != NULL)
         put_member(run, to, "absoluteUrl",
                    arena_format(&run->arena, "%snaru/builds/%s/%lld/", run->config->server_url, pipeline,
                                 (long long)number));
-    map_put_text(&run->arena, to, "duration", value_long(took_ms));
-    put_member(run, to, "durationString", arena_format(&run->arena, "%.1f sec", (double)took_ms / 1000.0));
-    map_put_text(&run->arena, to, "timeInMillis", value_long(json_get_i64(record, "queuedAtMs", 0)));
-    map_put_text(&run->arena, to, "startTimeInMillis", value_long(json_get_i64(record, "startedAtMs", 0)));
     for (void *it = given == NULL ? NULL : json_first(given); it != NULL; it = json_next(given, it))
         put_member(run, variables.map, json_key(it), json_cstr(json_value(it), ""));
     map_put_text(&run->arena, to, "buildVariables", variables);
@@ -362,7 +350,8 @@ step_build(struct step_call *s)
         return true;
     if (!wait_for_build(s, pipeline, number, &result, &record))
         return false;
-    describe(run, record, pipeline, number, members);
+    if (record != NULL)
+        describe(run, record, pipeline, number, members);
     put_member(run, members, "result", build_result_name(result));
     put_member(run, members, "currentResult", build_result_name(result));
     run_logf(run, "Build %s #%lld completed: %s", job, (long long)number,
