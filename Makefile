@@ -3,7 +3,7 @@
 #   make up      install what is missing, build, start, take the sample from git push to live
 #   make demo    three deployments under load: good, unhealthy, crashing
 #   make check   every test      make soak    the long ones      make bench   measurements
-#   make mutate  breaks the core in two hundred ways; the tests have to notice each
+#   make mutate  breaks the core in some 250 ways; the tests have to notice each
 #   make coverage  which lines and branches of the core no test reaches
 #   make build   only the programs that people use; make all: the tests' and benchmarks', too
 #   make install to PREFIX (default /usr/local), with a systemd unit
