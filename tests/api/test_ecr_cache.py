@@ -21,6 +21,7 @@ CONFIG = "application/vnd.oci.image.config.v1+json"
 LAYER = "application/vnd.oci.image.layer.v1.tar"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
+LONG_AGO = 1  # a second after 1970 began
 
 
 class Upstream(http.server.ThreadingHTTPServer):
@@ -147,13 +148,20 @@ class Cache(Case):
             return {}
         return {tag: one["imageDigest"] for one in images for tag in one.get("imageTags", [])}
 
+    def compared(self, name, tag):
+        """Where naru keeps when the tag was last compared with its upstream's."""
+        return self.data_dir / f"registry/{os.environ['AWS_DEFAULT_REGION']}/{self.prefix}/{name}/_upstream/{tag}"
+
     def imported(self, name, tag, manifest):
-        harness.wait_until("the image to be here", lambda: self.tags(name).get(tag) == digest_of(manifest), 60, 0.05)
+        """The import's last word is the time of the comparison, a moment after the image is seen."""
+        def is_done():
+            path = self.compared(name, tag)
+            return self.tags(name).get(tag) == digest_of(manifest) and path.exists() and path.stat().st_mtime > LONG_AGO
+        harness.wait_until("the image to be here", is_done, 60, 0.05)
 
     def age(self, name, tag):
-        """As if the tag was last compared two days ago."""
-        path = self.data_dir / f"registry/{os.environ['AWS_DEFAULT_REGION']}/{self.prefix}/{name}/_upstream/{tag}"
-        os.utime(path, (1, 1))
+        """As if the tag was last compared long ago."""
+        os.utime(self.compared(name, tag), (LONG_AGO, LONG_AGO))
 
     def test_a_pull_makes_the_repository_and_the_next_needs_nobody(self):
         up = self.upstream()
