@@ -8,12 +8,13 @@
 static bool
 is_identifier(struct str s)
 {
-    if (s.len == 0 || isdigit((unsigned char)s.at[0]))
-        return false;
-    for (size_t i = 0; i < s.len; i++)
-        if (!isalnum((unsigned char)s.at[i]) && s.at[i] != '_')
-            return false;
-    return true;
+    static const bool is_part[256] = {
+        ['a' ... 'z'] = true, ['A' ... 'Z'] = true, ['0' ... '9'] = true, ['_'] = true};
+    size_t i = 0;
+
+    while (i < s.len && is_part[(unsigned char)s.at[i]])
+        i++;
+    return i > 0 && i == s.len && !isdigit((unsigned char)s.at[0]);
 }
 
 /* `${X}` outside of a string is a call of a function `$`. */
@@ -22,15 +23,16 @@ find_bare_dollar(struct binder *b, const struct node *n)
 {
     bool found = false;
 
-    if (n == NULL)
-        return false;
     if (n->type == N_CALL && n->a == NULL && str_is(n->text, "$")) {
         bind_fail(b, n, "E-BARE-DOLLAR", "'${...}' stands outside of a string; add quotes");
         return true;
     }
     if (n->type == N_CLOSURE)
         return false;
-    found = find_bare_dollar(b, n->a) || find_bare_dollar(b, n->b);
+    if (n->a != NULL)
+        found = find_bare_dollar(b, n->a);
+    if (n->b != NULL && !found)
+        found = find_bare_dollar(b, n->b);
     for (const struct node *c = n->first; c != NULL && !found; c = c->next)
         found = find_bare_dollar(b, c);
     return found;
@@ -571,39 +573,57 @@ bind_agent(struct binder *b, struct stage *stage)
         "kubernetes");
 }
 
-static void
-bind_axis(struct binder *b, const struct node *axis, bool in_exclude)
-{
-    const struct node *name = section_entry(axis, "name");
-    const struct node *values = section_entry(axis, "values");
-    const struct node *others = section_entry(axis, "notValues");
+/* `axis { name 'A'; values 'x', 'y' }`: of each entry the first. */
+struct axis_entries {
+    const struct node *name, *values, *others;
+};
 
-    if (name == NULL || (values == NULL && !(in_exclude && others != NULL))) {
-        bind_fail(b, axis, "E-AXIS-MISSING", "an axis needs name and values");
-        return;
+static struct axis_entries
+axis_entries(const struct node *axis)
+{
+    const struct node *block = section_block(axis);
+    struct axis_entries e = {0};
+
+    for (const struct node *n = block == NULL ? NULL : block->first; n != NULL; n = n->next) {
+        if (n->type != N_CALL || n->a != NULL)
+            continue;
+        if (e.name == NULL && str_is(n->text, "name"))
+            e.name = n;
+        else if (e.values == NULL && str_is(n->text, "values"))
+            e.values = n;
+        else if (e.others == NULL && str_is(n->text, "notValues"))
+            e.others = n;
     }
-    if (values != NULL && others != NULL)
-        bind_fail(b, axis, "E-AXIS-BOTH", "an axis has either values or notValues");
-    if (name->first == NULL || name->first->type != N_TEXT)
-        bind_fail(b, name, "E-AXIS-NAME-LITERAL", "the name of an axis must be a constant string");
-    else if (!is_identifier(name->first->text))
-        bind_fail(b, name, "E-ENV-IDENT", "the name of an axis has letters, digits and '_'");
-    struct names known = {0};
-    for (const struct node *v = (values != NULL ? values : others)->first; v != NULL; v = v->next) {
-        if (v->type != N_TEXT && v->type != N_INT && v->type != N_BOOL)
-            bind_fail(b, v, "E-AXIS-VALUE-LITERAL", "the values of an axis must be constants");
-        if (values != NULL && v->type == N_TEXT && names_add(&b->j->arena, &known, v->text, v) != NULL)
-            bind_fail(b, v, "E-DUP-AXIS-VALUE", "the value stands twice");
-    }
+    return e;
 }
 
+/* Gives its name, which is empty if it has none. */
 static struct str
-axis_name(const struct node *axis)
+bind_axis(struct binder *b, const struct node *axis, bool in_exclude)
 {
-    const struct node *name = section_entry(axis, "name");
+    const struct axis_entries e = axis_entries(axis);
+    const struct node *name = e.name == NULL ? NULL : e.name->first;
+    const bool has_name = name != NULL && name->type == N_TEXT;
+    const bool has_several = e.values != NULL && e.values->first != e.values->last;
+    struct names known = {0};
 
-    return name != NULL && name->first != NULL && name->first->type == N_TEXT ? name->first->text
-                                                                              : (struct str){0};
+    if (e.name == NULL || (e.values == NULL && !(in_exclude && e.others != NULL))) {
+        bind_fail(b, axis, "E-AXIS-MISSING", "an axis needs name and values");
+        return has_name ? name->text : (struct str){0};
+    }
+    if (e.values != NULL && e.others != NULL)
+        bind_fail(b, axis, "E-AXIS-BOTH", "an axis has either values or notValues");
+    if (!has_name)
+        bind_fail(b, e.name, "E-AXIS-NAME-LITERAL", "the name of an axis must be a constant string");
+    else if (!is_identifier(name->text))
+        bind_fail(b, e.name, "E-ENV-IDENT", "the name of an axis has letters, digits and '_'");
+    for (const struct node *v = (e.values != NULL ? e.values : e.others)->first; v != NULL; v = v->next) {
+        if (v->type != N_TEXT && v->type != N_INT && v->type != N_BOOL)
+            bind_fail(b, v, "E-AXIS-VALUE-LITERAL", "the values of an axis must be constants");
+        if (has_several && v->type == N_TEXT && names_add(&b->j->arena, &known, v->text, v) != NULL)
+            bind_fail(b, v, "E-DUP-AXIS-VALUE", "the value stands twice");
+    }
+    return has_name ? name->text : (struct str){0};
 }
 
 static void
@@ -612,8 +632,7 @@ bind_axes(struct binder *b, const struct node *block)
     struct names known = {0};
 
     for (const struct node *n = block->first; n != NULL; n = n->next) {
-        const struct str name = axis_name(n);
-        bind_axis(b, n, false);
+        const struct str name = bind_axis(b, n, false);
         if (name.len > 0 && names_add(&b->j->arena, &known, name, n) != NULL)
             bind_fail(b, n, "E-DUP-AXIS", "axis '" STR_FMT "' stands twice", STR_ARG(name));
     }
@@ -665,6 +684,6 @@ bind_matrix(struct binder *b, struct stage *stage)
                 bind_fail(b, e, "E-NO-AXES", "'exclude' has no axis");
             else
                 for (const struct node *n = section_block(e)->first; n != NULL; n = n->next)
-                    bind_axis(b, n, true);
+                    (void)bind_axis(b, n, true);
         }
 }

@@ -47,10 +47,18 @@ static const enum token_type begins[256] = {
     ['^'] = T_XOR_ASSIGN,
 };
 
-/* What nothing else begins with. */
-static const enum token_type is_alone[256] = {
-    ['('] = T_LPAREN, [')'] = T_RPAREN, ['['] = T_LBRACKET, [']'] = T_RBRACKET,  ['{'] = T_LBRACE, ['}'] = T_RBRACE,
-    [','] = T_COMMA,  [':'] = T_COLON,  ['@'] = T_AT,       [';'] = T_SEMICOLON, ['~'] = T_TILDE,
+/* Those of one character, without '/', which may begin a string; and the characters that longer ones have behind
+ * their first: any other ends one of those there. */
+static const enum token_type alone[256] = {
+    ['('] = T_LPAREN,   [')'] = T_RPAREN, ['['] = T_LBRACKET, [']'] = T_RBRACKET, ['{'] = T_LBRACE,
+    ['}'] = T_RBRACE,   [','] = T_COMMA,  [':'] = T_COLON,    ['@'] = T_AT,       [';'] = T_SEMICOLON,
+    ['~'] = T_TILDE,    ['.'] = T_DOT,    ['='] = T_ASSIGN,   ['>'] = T_GREATER,  ['<'] = T_LESS,
+    ['*'] = T_MUL,      ['!'] = T_NOT,    ['?'] = T_QUESTION, ['-'] = T_SUB,      ['+'] = T_ADD,
+    ['&'] = T_AND,      ['|'] = T_OR,     ['%'] = T_MOD,      ['^'] = T_XOR,
+};
+static const bool is_second[256] = {
+    ['.'] = true, ['&'] = true, ['<'] = true, ['='] = true, ['~'] = true, ['>'] = true,
+    ['*'] = true, [':'] = true, ['-'] = true, ['+'] = true, ['|'] = true,
 };
 
 const char *
@@ -492,6 +500,23 @@ lex_string(struct lexer *lx, const struct string_form *form)
     t->offset = (unsigned)(start - lx->text.at);
 }
 
+/* All that stands between two quotes is meant as it stands there: most strings. */
+static bool
+lex_literal(struct lexer *lx, const struct string_form *form)
+{
+    const char *start = lx->at + 1, *at = start;
+
+    if (form->multi_line)
+        return false;
+    while ((stops[(unsigned char)*at] & form->stops) == 0)
+        at++;
+    if (*at != *form->closing.at)
+        return false;
+    emit(lx, T_TEXT, lx->at, 0)->text = str_range(start, at);
+    lx->at = at + 1;
+    return true;
+}
+
 /* The string that begins here, or NULL. */
 static const struct string_form *
 string_form(const struct lexer *lx)
@@ -530,6 +555,8 @@ lex_any_string(struct lexer *lx)
 
     if (form == NULL)
         return false;
+    if (lex_literal(lx, form))
+        return true;
     if (++lx->nesting > NESTING_MAX)
         lex_fail(lx, lx->at, "strings are nested too deeply (limit %d)", NESTING_MAX);
     else
@@ -743,8 +770,8 @@ lex_token(struct lexer *lx)
 {
     const unsigned char c = (unsigned char)*lx->at;
 
-    if (is_alone[c] != T_END) {
-        emit(lx, is_alone[c], lx->at, 1);
+    if (alone[c] != T_END && !is_second[(unsigned char)lx->at[1]]) {
+        emit(lx, alone[c], lx->at, 1);
         lx->at++;
     } else if (in_names[c] == NAME_GOES_ON) {
         lex_number(lx);

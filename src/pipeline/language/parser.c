@@ -184,11 +184,15 @@ parse_if(struct parser *p)
 bool
 parser_starts_declaration(struct parser *p)
 {
+    static const bool follows_name[T_XOR + 1] = { /* in a type, or behind it */
+        [T_NAME] = true, [T_DOT] = true, [T_LESS] = true, [T_LBRACKET] = true};
     size_t n;
     const struct token *t;
 
     if ((p->at->word_kind & WORD_DECLARES) != 0)
         return true;
+    if (parser_is(p, T_NAME) && !follows_name[p->at[1].type])
+        return false;
     n = parser_type_length(p, 0);
     if (n == 0)
         return false;

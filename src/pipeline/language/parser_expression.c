@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "pipeline/language/parser.h"
 
-#define EXPRESSION_LEVELS 2 /* that an operand enters: as an expression, and as one of a sign */
-
 /* Binary operators by how tightly they bind; the rest is none. */
 static const unsigned char precedences[] = {
     [T_OR_OR] = 1,     [T_AND_AND] = 2,    [T_OR] = 3,        [T_XOR] = 4,           [T_AND] = 5,
@@ -507,10 +505,11 @@ parse_suffix(struct parser *p, struct node *n)
     }
 }
 
+/* What follows a value: `.b`, `(c)`, `[d]`, `++`. */
 static struct node *
-parse_postfix(struct parser *p)
+parse_suffixes(struct parser *p, struct node *n)
 {
-    struct node *n = parse_primary(p), *next;
+    struct node *next;
     unsigned length = 0;
 
     while (parser_chain(p, &length, "expression")) {
@@ -563,10 +562,10 @@ parse_unary(struct parser *p)
             n->a = parse_unary(p);
             break;
         }
-        n = parse_postfix(p);
+        n = parse_suffixes(p, parse_primary(p));
         break;
     default:
-        n = parse_postfix(p);
+        n = parse_suffixes(p, parse_primary(p));
         break;
     }
     parser_leave(p);
@@ -589,10 +588,10 @@ parse_type_operator(struct parser *p, struct node *left)
     return n;
 }
 
+/* What binds as tightly as `minimum` at least, behind its left operand. */
 static struct node *
-parse_binary(struct parser *p, int minimum)
+parse_binary(struct parser *p, struct node *left, int minimum)
 {
-    struct node *left = parse_unary(p);
     unsigned length = 0;
 
     for (;;) {
@@ -620,16 +619,18 @@ parse_binary(struct parser *p, int minimum)
         parser_next(p);
         if (!parser_enter(p))
             return left;
-        n->b = parse_binary(p, strength + 1);
+        n->b = parse_binary(p, parse_unary(p), strength + 1);
         parser_leave(p);
         left = n;
     }
 }
 
+static struct node *parse_ternary(struct parser *p);
+
+/* Behind the condition, if it is one. */
 static struct node *
-parse_ternary(struct parser *p)
+parse_choice(struct parser *p, struct node *condition)
 {
-    struct node *condition = parse_binary(p, 1);
     struct node *n;
 
     if (!parser_is(p, T_QUESTION) && !parser_is(p, T_ELVIS))
@@ -648,6 +649,12 @@ parse_ternary(struct parser *p)
     }
     parser_leave(p);
     return n;
+}
+
+static struct node *
+parse_ternary(struct parser *p)
+{
+    return parse_choice(p, parse_binary(p, parse_unary(p), 1));
 }
 
 static bool
@@ -699,19 +706,29 @@ parse_assignment(struct parser *p, struct node *left)
     return n;
 }
 
-/* Is an operand all of the expression? What ends one wherever it stands, and that is most of them. */
-static bool
-stands_alone(const struct parser *p)
-{
-    static const bool operands[] = {[T_NAME] = true, [T_INT] = true, [T_TEXT] = true, [T_XOR] = false};
-    static const bool ends[] = {
-        [T_END] = true,       [T_NAME] = true,         [T_INT] = true,    [T_DECIMAL] = true,
-        [T_TEXT] = true,      [T_GSTRING] = true,      [T_RPAREN] = true, [T_RBRACKET] = true,
-        [T_RBRACE] = true,    [T_COMMA] = true,        [T_COLON] = true,  [T_ARROW] = true,
-        [T_SEMICOLON] = true, [T_INTERPOLATED] = true, [T_XOR] = false,
-    };
+/* Most expressions are an operand and nothing else. These have no sign, and behind them come what ends them
+ * wherever they stand. T_XOR is the last type. */
+static const bool is_operand[T_XOR + 1] = {[T_NAME] = true, [T_INT] = true, [T_TEXT] = true, [T_GSTRING] = true};
+static const bool ends_expression[T_XOR + 1] = {
+    [T_END] = true,       [T_NAME] = true,         [T_INT] = true,    [T_DECIMAL] = true,
+    [T_TEXT] = true,      [T_GSTRING] = true,      [T_RPAREN] = true, [T_RBRACKET] = true,
+    [T_RBRACE] = true,    [T_COMMA] = true,        [T_COLON] = true,  [T_ARROW] = true,
+    [T_SEMICOLON] = true, [T_INTERPOLATED] = true,
+};
 
-    return operands[p->at->type] && ends[p->at[1].type] && p->depth + EXPRESSION_LEVELS <= PARSER_DEPTH_MAX;
+/* As parse_unary(), of one that is_operand[] knows. */
+static struct node *
+parse_operand(struct parser *p)
+{
+    struct node *n;
+
+    if (!parser_enter(p))
+        return node_new(p, N_NULL, p->at);
+    n = parse_primary(p);
+    if (!ends_expression[p->at->type])
+        n = parse_suffixes(p, n);
+    parser_leave(p);
+    return n;
 }
 
 struct node *
@@ -719,14 +736,11 @@ parse_expression(struct parser *p)
 {
     struct node *n;
 
-    if (stands_alone(p)) {
-        if (p->deepest < p->depth + EXPRESSION_LEVELS)
-            p->deepest = p->depth + EXPRESSION_LEVELS;
-        return parse_primary(p);
-    }
     if (!parser_enter(p))
         return node_new(p, N_NULL, p->at);
-    n = parse_assignment(p, parse_ternary(p));
+    n = is_operand[p->at->type] ? parse_operand(p) : parse_unary(p);
+    if (!ends_expression[p->at->type])
+        n = parse_assignment(p, parse_choice(p, parse_binary(p, n, 1)));
     parser_leave(p);
     return n;
 }
