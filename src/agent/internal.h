@@ -23,7 +23,8 @@
 #include "io/loop.h"
 
 #define WORKERS 6
-#define QUICK_WORKERS 4
+#define QUICK_WORKERS 8
+#define LOOKS_MAX 4 /* of those: they may hang, and signals must not wait behind them */
 #define PULLERS 3
 #define PAUSE_INDEX CONTAINERS_MAX /* the pause container's place behind the others */
 #define RUNNER_BUCKETS 256
@@ -114,6 +115,7 @@ struct runner {
     int64_t pull_started_at_ms, pull_stopped_at_ms; /* wall clock */
     struct loop_timer *timer;
     struct runner *next;
+    struct runner *next_in_line;
 };
 
 enum link_state { LINK_DOWN, LINK_CONNECTING, LINK_LISTING, LINK_UP };
@@ -160,6 +162,8 @@ struct agent {
     struct json *seen; /* the last list of our containers */
     enum network_state network_state;
     struct runner *runners[RUNNER_BUCKETS];
+    struct runner *line; /* who waits to be looked at, the longest first */
+    int looks;           /* inspections under way */
     struct pending_removal *removals;
     struct pending_removal *stops; /* tasks to stop that nobody started here, until the link is up */
     struct pending_resolve *resolves;
@@ -206,6 +210,7 @@ void runner_advance(struct runner *r);
 void runner_event(struct runner *r, const struct docker_event *event);
 void runner_lost(struct runner *r); /* the link broke: what we know may be old */
 void runner_look(struct runner *r); /* likewise, an event may be on its way: what is said next was looked at */
+void runner_looked(struct agent *agent); /* an inspection is over: others have their turn */
 void runner_job_done(struct runner *r);
 struct runner_container *runner_at(struct runner *r, int index);
 

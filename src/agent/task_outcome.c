@@ -220,6 +220,7 @@ outcome_inspect(struct job *job)
         (void)snprintf(reason, sizeof(reason), "CannotInspectContainerError: %.900s", job->err.message);
         runner_container_failed(r, c, reason);
     }
+    runner_looked(r->agent);
 }
 
 void

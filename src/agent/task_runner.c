@@ -57,6 +57,63 @@ send_signal(struct runner *r, int index, const char *name)
     job_post(job, r->agent->quick);
 }
 
+static bool
+wants_stop(const struct runner *r)
+{
+    /* Without its pause container a task has lost its network. */
+    if (r->is_stopping || (r->has_pause && r->containers[PAUSE_INDEX].is_stopped))
+        return true;
+    for (int i = 0; i < r->count; i++)
+        if (r->containers[i].plan.is_essential && r->containers[i].is_stopped)
+            return true;
+    return runner_all_stopped(r);
+}
+
+/* Or the end of the line, if it does not stand there. */
+static struct runner **
+place_in_line(const struct runner *r)
+{
+    struct runner **at = &r->agent->line;
+
+    while (*at != NULL && *at != r)
+        at = &(*at)->next_in_line;
+    return at;
+}
+
+static void
+leave_line(struct runner *r)
+{
+    struct runner **at = place_in_line(r);
+
+    if (*at == r)
+        *at = TAKE(r->next_in_line);
+}
+
+void
+runner_looked(struct agent *agent)
+{
+    agent->looks--;
+    while (agent->line != NULL && agent->looks < LOOKS_MAX) {
+        struct runner *r = agent->line;
+
+        leave_line(r);
+        runner_advance(r);
+    }
+}
+
+/* Of a task that stays, when others are done: it is not busy with it until then, and can be signalled. */
+static void
+look(struct runner *r, int index)
+{
+    if (r->agent->looks >= LOOKS_MAX && !wants_stop(r)) {
+        *place_in_line(r) = r;
+        return;
+    }
+    r->agent->looks++;
+    runner_at(r, index)->needs_inspect = false;
+    dispatch(r, index, job_inspect, outcome_inspect, r->agent->quick);
+}
+
 /* Does anything that depends on `index` still live?  Then it is not yet its turn to stop. */
 static bool
 is_needed(const struct runner *r, int index)
@@ -77,7 +134,7 @@ advance_stop(struct runner *r, int index, int64_t now)
         return;
     if (c->may_exist) {
         if (now >= c->retry_at_ms)
-            dispatch(r, index, job_inspect, outcome_inspect, r->agent->quick);
+            look(r, index);
         return;
     }
     if (!c->is_running) {
@@ -218,18 +275,6 @@ find_containers(struct runner *r)
     }
 }
 
-static bool
-wants_stop(const struct runner *r)
-{
-    /* Without its pause container a task has lost its network. */
-    if (r->is_stopping || (r->has_pause && r->containers[PAUSE_INDEX].is_stopped))
-        return true;
-    for (int i = 0; i < r->count; i++)
-        if (r->containers[i].plan.is_essential && r->containers[i].is_stopped)
-            return true;
-    return runner_all_stopped(r);
-}
-
 /* A start that has waited too long for Docker has failed, if nothing of it can exist. */
 static void
 advance_unreachable(struct runner *r, int64_t now)
@@ -293,10 +338,8 @@ advance_linked(struct runner *r, int64_t now)
     EACH_CONTAINER(r, i) {
         struct runner_container *c = runner_at(r, i);
 
-        if (c->needs_inspect && !c->is_busy && !c->is_stopped && now >= c->retry_at_ms) {
-            c->needs_inspect = false;
-            dispatch(r, i, job_inspect, outcome_inspect, r->agent->quick);
-        }
+        if (c->needs_inspect && !c->is_busy && !c->is_stopped && now >= c->retry_at_ms)
+            look(r, i);
         is_looking = is_looking || (!c->is_stopped && c->id[0] != '\0' && !c->has_run && (c->is_busy || c->needs_inspect));
     }
     if (is_looking && !r->is_prepared)
@@ -474,6 +517,7 @@ runner_free(struct runner *r)
 {
     if (r == NULL)
         return;
+    leave_line(r);
     loop_timer_free(r->timer);
     agent_task_free(r->task);
     free(r);

@@ -492,6 +492,72 @@ TEST(starts_that_hang_keep_nobody_from_stopping)
     end();
 }
 
+/* Of the nine first containers: all but the tenth have so many zeros. */
+#define NINE_CONTAINERS "/containers/000000000000000000000000000000000000000000000000000000000000000"
+
+static int
+count_looks(void)
+{
+    int count = 0;
+
+    for (int i = 1; i <= 9; i++) {
+        cleanup_free char *part = text_format(NINE_CONTAINERS "%d/json", i);
+        count += fake_docker_count(fake, part);
+    }
+    return count;
+}
+
+static void
+start_ten(char ids[static 10][ID_SIZE])
+{
+    for (int i = 0; i < 10; i++) {
+        (void)snprintf(ids[i], ID_SIZE, "%d%031d", i, 0);
+        world_start(w, ids[i], PLAIN, NULL, false);
+        (void)world_wait(w, ids[i], TASK_RUNNING, 10);
+    }
+}
+
+/* Docker holds inspections of a container up while it works on it, half a minute as far as the agent waits. */
+TEST(looks_that_hang_keep_nobody_from_stopping)
+{
+    char ids[10][ID_SIZE];
+
+    begin(true);
+    start_ten(ids);
+    const int looks = count_looks();
+    fake_docker_fault(fake, NINE_CONTAINERS, FAKE_HANG, 100);
+    for (int i = 0; i < 10; i++)
+        world_start(w, ids[i], PLAIN, NULL, /* only_adopt= */ true);
+    for (int i = 0; count_looks() < looks + 4 && i < 500 * CHECK_PATIENCE; i++)
+        clock_sleep_ms(10);
+    agent_forget_task(w->agent, ids[4]); /* it waits in line, as all behind it do */
+    world_start(w, ids[8], PLAIN, NULL, /* only_adopt= */ true);
+    agent_stop_task(w->agent, ids[9]);
+    const struct told t = world_wait(w, ids[9], TASK_STOPPED, 10);
+    CHECK_EQ(t.containers[0].exit_code, 143);
+    CHECK_EQ(count_looks(), looks + 4); /* none was given up meanwhile */
+    end();
+}
+
+TEST(more_than_are_looked_at_at_once_have_their_turn)
+{
+    char ids[10][ID_SIZE];
+    int reports[10];
+
+    begin(true);
+    start_ten(ids);
+    for (int i = 0; i < 10; i++)
+        reports[i] = reports_of(ids[i]);
+    for (int i = 0; i < 10; i++)
+        world_start(w, ids[i], PLAIN, NULL, /* only_adopt= */ true);
+    for (int i = 0; i < 10; i++) {
+        for (int k = 0; reports_of(ids[i]) == reports[i] && k < 100 * CHECK_PATIENCE; k++)
+            clock_sleep_ms(10);
+        CHECK_EQ(reports_of(ids[i]), reports[i] + 1);
+    }
+    end();
+}
+
 static int
 resolved_count(void)
 {
