@@ -453,6 +453,70 @@ TEST(an_interruption_keeps_its_result_also_from_an_older_journal)
     }
 }
 
+static struct json *
+answer_no(void *ctx, const char *step)
+{
+    return json_parse(STR("{\"proceed\": false, \"by\": \"anna\"}"), NULL);
+}
+
+static void
+is_asked(void *ctx, const struct json *question, bool is_over)
+{
+}
+
+static bool
+has_ended_unstable(void *ctx, const char *pipeline, int64_t number, enum build_result *out, struct json **record_out)
+{
+    *out = RESULT_UNSTABLE;
+    *record_out = NULL;
+    return true;
+}
+
+static bool
+start_build(void *ctx, const char *job, const char *by, const struct json *parameters, char pipeline_out[static 64],
+            int64_t *number_out, struct err *err)
+{
+    snprintf(pipeline_out, 64, "%s", job);
+    *number_out = 3;
+    return true;
+}
+
+/* Its kind is written down: a naru that words its messages otherwise reads it, and an earlier one wrote none. */
+TEST(an_interruption_is_of_its_kind_whatever_its_message_says)
+{
+    static const struct runner_host host = {.milestone = is_overtaken,
+                                            .question = is_asked,
+                                            .answer = answer_no,
+                                            .start = start_build,
+                                            .ended = has_ended_unstable};
+    static const char *const edits[] = {
+        "s/Canceled since[^\"]*/words/; s/Rejected by[^\"]*/words/; s/Timeout has[^\"]*/words/",
+        "s/,\"kind\":\"[^\"]*\"//; s/,\"who\":\"[^\"]*\"//; /lib #3 completed/s/,\"by\":-3/,\"by\":-3,\"downstream\":true/"};
+
+    for (size_t i = 0; i < ARRAY_COUNT(edits); i++) {
+        cleanup(build_done) struct build b = {0};
+
+        setup(&b);
+        b.config.host = &host;
+        live_to_the_stop(&b,
+                         "node { def said = []\n def say = { e -> def c = e.causes[0]\n"
+                         "  said << \"${c.class.simpleName} ${c.user} ${e.result} ${e.isActualInterruption()}\" }\n"
+                         " try { milestone() } catch (e) { say e }\n"
+                         " try { input 'Sure?' } catch (e) { say e }\n"
+                         " try { build 'lib' } catch (e) { say e }\n"
+                         " try { timeout(time: 1, unit: 'MILLISECONDS') { sleep 5 } } catch (e) { say e }\n"
+                         " sh '" WAITS "true'\n echo said.join(', ') }",
+                         1);
+        edit_journal(&b, edits[i]);
+        put_file(&b, "go", "");
+        live_to_the_end(&b);
+        CHECK(strstr(strbuf_cstr(&b.log), "\nCancelledCause SYSTEM NOT_BUILT true, Rejection anna ABORTED true, "
+                                          "DownstreamFailureCause SYSTEM UNSTABLE false, "
+                                          "ExceededTimeout SYSTEM ABORTED false\n") != NULL);
+        teardown(&b);
+    }
+}
+
 TEST(a_journal_of_a_form_of_another_version_is_not_called_damaged)
 {
     cleanup(build_done) struct build b = {0};

@@ -303,7 +303,7 @@ exception_is(struct interp *in, const struct exception *e, struct str type)
             return true;
         name = own != NULL ? own->node->type_text : parent_exception(name);
     }
-    return str_is(type, "InterruptedException") && e->is_interruption;
+    return str_is(type, "InterruptedException") && e->interruption != INTERRUPTED_NOT;
 }
 
 static bool

@@ -447,7 +447,7 @@ method_exception(const struct call *c, bool *ok)
     const struct exception *e = c->self.exception;
     bool found = false;
 
-    if (e->is_interruption && c->in->world->method != NULL)
+    if (e->interruption != INTERRUPTED_NOT && c->in->world->method != NULL)
         *ok = c->in->world->method(c->in, c->at, c->self, c->name, c->args, c->out, &found);
     if (found || !*ok)
         return true;

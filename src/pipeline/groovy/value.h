@@ -144,18 +144,32 @@ struct object {
 /* Are two of them equal if their fields are? Entries of maps, and @EqualsAndHashCode, @Canonical. */
 bool object_is_its_fields(const struct object *o);
 
+/* What has interrupted a flow, whatever the message says of it. */
+enum interruption {
+    INTERRUPTED_NOT, /* the exception is an ordinary one */
+    INTERRUPTED_BY_USER,
+    INTERRUPTED_BY_NEWER_BUILD, /* it takes the place of this one */
+    INTERRUPTED_BY_MILESTONE,   /* that a newer build has passed */
+    INTERRUPTED_BY_REJECTION,
+    INTERRUPTED_BY_TIMEOUT,
+    INTERRUPTED_BY_BRANCH,     /* another one has failed */
+    INTERRUPTED_BY_DOWNSTREAM, /* the result of a build that a step has waited for */
+    INTERRUPTIONS
+};
+
 struct exception {
     struct object *object; /* of a class of the file: its fields; NULL: it has none */
     struct str class_name; /* "AbortException" */
     struct str message;
     unsigned line, column;
-    bool is_interruption;
     bool is_final; /* no script catches it, and no `finally` runs */
-    int result; /* that an interruption means, an enum build_result; 0: ABORTED */
+    enum interruption interruption;
+    int result;          /* that it means, an enum build_result */
+    const void *timeout; /* that it belongs to, while its step runs */
+    struct str who;      /* has rejected */
     bool is_logged;
     bool has_no_message;       /* `message` is then "null" */
     struct exception *because; /* e.cause, or NULL */
-    const void *cause; /* of an interruption: the timeout it belongs to, or NULL for an abort */
 };
 
 /* Of a view: by what it knows that its map is another. */

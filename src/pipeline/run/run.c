@@ -150,15 +150,13 @@ run_error_result(const struct exception *e)
 {
     if (e == NULL)
         return RESULT_SUCCESS;
-    if (!e->is_interruption)
-        return RESULT_FAILURE;
-    return e->result != 0 ? (enum build_result)e->result : RESULT_ABORTED;
+    return e->interruption == INTERRUPTED_NOT ? RESULT_FAILURE : (enum build_result)e->result;
 }
 
 void
 run_log_error(struct run *run, struct exception *e)
 {
-    bool by_step = str_is(e->class_name, "AbortException") || e->is_interruption;
+    bool by_step = str_is(e->class_name, "AbortException") || e->interruption != INTERRUPTED_NOT;
 
     if (e->is_logged)
         return;

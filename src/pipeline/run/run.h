@@ -198,8 +198,9 @@ bool run_env_evaluate(struct run *run, struct env_layer *layer);
 bool run_env_get(struct run *run, struct str name, struct value *out, bool *found);
 /* "NAME=value"s for a process, in the arena. */
 const char *const *run_env_list(struct run *run);
-/* `cause` of interruptions that are a step's own verdict, and of those that are another build's result */
-extern const char rejection, downstream;
+/* Throws one, which ends the build with `result` if nothing catches it; always false. */
+bool run_interrupt(struct run *run, const struct node *at, enum interruption kind, enum build_result result,
+                   const char *message);
 /* One that is meant for what is around it, too: no result of another build, and no timeout whose step is left. */
 bool run_is_interrupted(const struct run *run, const struct exception *e);
 /* What scripts ask of one: its result and its causes.  False: it has no such method. */

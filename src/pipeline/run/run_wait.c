@@ -3,8 +3,6 @@
 #include "base/clock.h"
 #include "pipeline/run/journal.h"
 
-static const char was_aborted[] = "the build was aborted";
-
 static struct fired *
 find_fired(const struct run *run, const struct deadline *d)
 {
@@ -105,14 +103,13 @@ run_is_due(struct run *run)
     return abort_is_due(run, now_ms);
 }
 
-static bool
-interrupt(struct interp *in, const struct node *at, const void *cause, bool is_final,
-          struct str why)
+bool
+run_interrupt(struct run *run, const struct node *at, enum interruption kind, enum build_result result,
+              const char *message)
 {
-    interp_throw(in, at, "FlowInterruptedException", STR_FMT, STR_ARG(why));
-    in->thrown->is_interruption = true;
-    in->thrown->is_final = is_final;
-    in->thrown->cause = cause;
+    (void)interp_throw(&run->in, at, "FlowInterruptedException", "%s", message);
+    run->in.thrown->interruption = kind;
+    run->in.thrown->result = (int)result;
     return false;
 }
 
@@ -126,10 +123,23 @@ interrupt_for_abort(struct run *run, const struct node *at, int64_t now_ms)
     run->is_overtaken = run->is_overtaken || r == ABORT_OVERTAKEN;
     run->abort_fired = is_final ? 2 : 1;
     run->abort_grace_ms = now_ms + RUNNER_GRACE_MS;
-    interrupt(&run->in, at, NULL, is_final,
-              run->is_overtaken ? STR("a newer build takes its place")
-                                : STR(was_aborted));
-    run->in.thrown->result = run->is_overtaken ? RESULT_NOT_BUILT : 0;
+    if (run->is_overtaken)
+        (void)run_interrupt(run, at, INTERRUPTED_BY_NEWER_BUILD, RESULT_NOT_BUILT, "a newer build takes its place");
+    else
+        (void)run_interrupt(run, at, INTERRUPTED_BY_USER, RESULT_ABORTED, "the build was aborted");
+    run->in.thrown->is_final = is_final;
+    return false;
+}
+
+static bool
+interrupt_for_timeout(struct run *run, const struct node *at, const struct deadline *due, int64_t now_ms)
+{
+    const struct fired *f = run_note_fired(run, due, now_ms + RUNNER_GRACE_MS);
+
+    (void)run_interrupt(run, at, INTERRUPTED_BY_TIMEOUT, RESULT_ABORTED,
+                        due->outer == NULL ? "the build ran out of time" : "Timeout has been exceeded");
+    run->in.thrown->timeout = due;
+    run->in.thrown->is_final = f->count > 1;
     return false;
 }
 
@@ -138,7 +148,6 @@ interrupt_for_abort(struct run *run, const struct node *at, int64_t now_ms)
 static bool
 interrupt_if_due(struct run *run, const struct node *at)
 {
-    struct interp *in = &run->in;
     int64_t now_ms = clock_monotonic_ms();
     struct deadline *due = NULL;
     struct str why;
@@ -148,15 +157,11 @@ interrupt_if_due(struct run *run, const struct node *at)
     for (struct deadline *d = run->deadlines; d != NULL; d = d->outer)
         if (deadline_is_due(run, d, now_ms))
             due = d; /* the outermost: it ends the inner ones too */
-    if (due != NULL) {
-        const struct fired *f = run_note_fired(run, due, now_ms + RUNNER_GRACE_MS);
-        return interrupt(in, at, due, f->count > 1,
-                         due->outer == NULL ? STR("the build ran out of time")
-                                            : STR("Timeout has been exceeded"));
-    }
+    if (due != NULL)
+        return interrupt_for_timeout(run, at, due, now_ms);
     if (interrupt_is_due(run, &why)) {
         run->interrupts_seen = flow_interrupts(run, &why);
-        return interrupt(in, at, run->flows, false, why);
+        return run_interrupt(run, at, INTERRUPTED_BY_BRANCH, RESULT_ABORTED, arena_cstr(&run->arena, why));
     }
     return true;
 }
@@ -192,33 +197,26 @@ run_wait(struct run *run, const struct node *at, struct pollfd *fds, size_t coun
 
 /* ---- what interrupted it, as Jenkins's classes are called ---- */
 
-static const char *
-class_of_cause(const struct run *run, const struct exception *e, bool is_rejection)
-{
-    if (is_rejection)
-        return "Rejection";
-    if (e->result == RESULT_NOT_BUILT && (e->cause == NULL || str_starts(e->message, STR("Canceled since"))))
-        return "CancelledCause";
-    if (e->cause == &downstream)
-        return "DownstreamFailureCause";
-    if (e->cause == run->flows)
-        return "CauseOfInterruption";
-    /* A timeout is no longer its cause once its step is left. */
-    return e->cause == NULL && str_is(e->message, was_aborted) ? "UserInterruption" : "ExceededTimeout";
-}
+static const char *const classes[INTERRUPTIONS] = {
+    [INTERRUPTED_BY_USER] = "UserInterruption",
+    [INTERRUPTED_BY_NEWER_BUILD] = "CancelledCause",
+    [INTERRUPTED_BY_MILESTONE] = "CancelledCause",
+    [INTERRUPTED_BY_REJECTION] = "Rejection",
+    [INTERRUPTED_BY_TIMEOUT] = "ExceededTimeout",
+    [INTERRUPTED_BY_BRANCH] = "CauseOfInterruption",
+    [INTERRUPTED_BY_DOWNSTREAM] = "DownstreamFailureCause",
+};
 
 /* Nobody is SYSTEM, by which scripts tell a timeout from a person. */
 static struct value
 cause_of(struct run *run, const struct exception *e)
 {
-    static const char by_whom[] = "Rejected by ";
     struct arena *a = &run->arena;
-    const bool is_rejection = e->cause == &rejection && str_starts(e->message, STR(by_whom));
-    const char *class_name = class_of_cause(run, e, is_rejection);
-    const struct value name = value_text(is_rejection ? str_slice(e->message, sizeof(by_whom) - 1, e->message.len)
-                                         : strcmp(class_name, "UserInterruption") == 0 ? STR("somebody")
-                                                                                       : STR("SYSTEM"));
-    struct value cause = value_record(a, class_name, value_text(e->message)), user = value_record(a, "User", name);
+    const struct value name = value_text(e->interruption == INTERRUPTED_BY_REJECTION ? e->who
+                                         : e->interruption == INTERRUPTED_BY_USER    ? STR("somebody")
+                                                                                     : STR("SYSTEM"));
+    struct value cause = value_record(a, classes[e->interruption], value_text(e->message));
+    struct value user = value_record(a, "User", name);
 
     map_put_text(a, user.object->fields, "id", name);
     map_put_text(a, user.object->fields, "fullName", name);
@@ -231,7 +229,8 @@ cause_of(struct run *run, const struct exception *e)
 bool
 run_is_interrupted(const struct run *run, const struct exception *e)
 {
-    return e->is_interruption && e->cause != &downstream && (e->cause != NULL || run->abort_fired > 0);
+    return e->interruption != INTERRUPTED_NOT && e->interruption != INTERRUPTED_BY_DOWNSTREAM &&
+           (e->interruption != INTERRUPTED_BY_TIMEOUT || e->timeout != NULL || run->abort_fired > 0);
 }
 
 bool

@@ -318,7 +318,7 @@ step_unpack(struct step_call *s)
     u.root = step_path(s, step_text(s, "dir", "."));
     u.texts = reads ? texts.map : NULL;
     if (!unpack(&u, step_path(s, file), tests)) {
-        if (!tests || s->in->thrown->is_interruption)
+        if (!tests || s->in->thrown->interruption != INTERRUPTED_NOT)
             return false;
         run_log_error(s->run, interp_catch(s->in));
         *s->out = value_bool(false);

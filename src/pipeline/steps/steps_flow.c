@@ -340,8 +340,8 @@ step_timeout(struct step_call *s)
     ok = s->body.run(run, s->body.arg, s->out);
     run->deadlines = d.outer;
     run_forget_fired(run, &d);
-    if (!ok && s->in->completion == COMPLETION_THROW && s->in->thrown->cause == &d) {
-        s->in->thrown->cause = NULL; /* `d` dies here */
+    if (!ok && s->in->completion == COMPLETION_THROW && s->in->thrown->timeout == &d) {
+        s->in->thrown->timeout = NULL; /* `d` dies here */
         s->in->thrown->is_final = false;
     }
     return ok;
@@ -359,7 +359,7 @@ step_retry(struct step_call *s)
         if (s->in->completion != COMPLETION_THROW || attempt >= count || s->in->thrown->is_final)
             return false;
         /* An abort is meant; a timeout set inside the block, or the result of another build, counts as a failure of it. */
-        if (s->in->thrown->is_interruption && (s->run->abort_fired || run_is_interrupted(s->run, s->in->thrown)))
+        if (s->in->thrown->interruption != INTERRUPTED_NOT && (s->run->abort_fired || run_is_interrupted(s->run, s->in->thrown)))
             return false;
         e = interp_catch(s->in);
         run_log_error(s->run, e);
@@ -399,7 +399,7 @@ catch_with(struct step_call *s, enum build_result build, enum build_result stage
     if (step_value(s, "message") != NULL)
         run_logf(s->run, STR_FMT, STR_ARG(step_text(s, "message", "")));
     run_log_error(s->run, e);
-    if (e->is_interruption)
+    if (e->interruption != INTERRUPTED_NOT)
         build = run_error_result(e);
     if (build != RESULT_SUCCESS)
         run_worsen(s->run, build);

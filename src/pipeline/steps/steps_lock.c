@@ -315,12 +315,8 @@ step_throttle(struct step_call *s)
 static bool
 overtaken(struct step_call *s, int64_t by)
 {
-    interp_throw(s->in, s->at, "FlowInterruptedException",
-                 "Canceled since build #%lld already got here", (long long)by);
-    s->in->thrown->is_interruption = true;
-    s->in->thrown->result = RESULT_NOT_BUILT;
-    s->in->thrown->cause = &rejection;
-    return false;
+    return run_interrupt(s->run, s->at, INTERRUPTED_BY_MILESTONE, RESULT_NOT_BUILT,
+                         arena_format(&s->run->arena, "Canceled since build #%lld already got here", (long long)by));
 }
 
 static bool

@@ -34,7 +34,7 @@ note_error(struct group *g, struct branch *b)
     g->has_failed = true;
     if (g->first == NULL)
         g->first = b->error;
-    if (g->first_ordinary == NULL && !b->error->is_interruption)
+    if (g->first_ordinary == NULL && b->error->interruption == INTERRUPTED_NOT)
         g->first_ordinary = b->error;
     run_log_error(g->run, b->error);
     run_logf(g->run, "Failed in branch " STR_FMT, STR_ARG(b->spec->name));

@@ -68,9 +68,9 @@ read_answer(struct run *run, const struct node *at, const struct question *q,
     struct value v;
 
     if (!json_get_bool(answer, "proceed", false)) {
-        interp_throw(&run->in, at, "FlowInterruptedException", "Rejected by %s", by);
-        run->in.thrown->is_interruption = true;
-        run->in.thrown->cause = &rejection;
+        (void)run_interrupt(run, at, INTERRUPTED_BY_REJECTION, RESULT_ABORTED,
+                            arena_format(&run->arena, "Rejected by %s", by));
+        run->in.thrown->who = arena_dup(&run->arena, str_of(by));
         return false;
     }
     run_logf(run, "Approved by %s", by);
@@ -307,16 +307,6 @@ describe(struct run *run, const struct json *record, const char *pipeline, int64
     map_put_text(&run->arena, to, "buildVariables", variables);
 }
 
-/* Its result is this build's from here on, as if it had been interrupted with it. */
-static void
-take_over(struct exception *e, enum build_result result)
-{
-    e->class_name = STR("FlowInterruptedException");
-    e->is_interruption = true;
-    e->result = (int)result;
-    e->cause = &downstream;
-}
-
 static bool
 step_build(struct step_call *s)
 {
@@ -358,11 +348,13 @@ step_build(struct step_call *s)
              build_result_name(result));
     if (result == RESULT_SUCCESS || !step_truth(s, "propagate", true))
         return true;
-    (void)step_fail(s, "%s #%lld completed with status %s (propagate: false to ignore)", job, (long long)number,
-                    build_result_name(result));
-    if (result != RESULT_FAILURE)
-        take_over(run->in.thrown, result);
-    return false;
+    if (result == RESULT_FAILURE)
+        return step_fail(s, "%s #%lld completed with status FAILURE (propagate: false to ignore)", job,
+                         (long long)number);
+    /* Its result is this build's from here on, as if it had been interrupted with it. */
+    return run_interrupt(run, s->at, INTERRUPTED_BY_DOWNSTREAM, result,
+                         arena_format(&run->arena, "%s #%lld completed with status %s (propagate: false to ignore)", job,
+                                      (long long)number, build_result_name(result)));
 }
 
 step_function *
