@@ -446,6 +446,51 @@ TEST(an_interruption_says_what_and_who_it_was)
     CHECK(has(log, "went on"));
 }
 
+static bool
+start_job(void *ctx, const char *job, const char *key, const struct json *parameters, char pipeline_out[static 64],
+          int64_t *number_out, struct err *err)
+{
+    snprintf(pipeline_out, 64, "%s", job);
+    *number_out = 1;
+    return true;
+}
+
+/* They are called as they end. */
+static bool
+job_has_ended(void *ctx, const char *pipeline, int64_t number, enum build_result *out, struct json **record_out)
+{
+    *record_out = NULL;
+    return build_result_parse(str_of(pipeline), out);
+}
+
+/* In Jenkins it is a FlowInterruptedException, whose result stands whatever catchError was given, and of those of
+ * branches the worst counts. */
+TEST(another_build_that_failed_gives_its_result)
+{
+    static const struct runner_host jobs = {.start = start_job, .ended = job_has_ended};
+    cleanup(build_done) struct build b = {0};
+    const char *log;
+
+    build_init(&b);
+    b.config.host = &jobs;
+    log = build_expect(
+        &b,
+        "def say = { e -> echo \"${e.class.simpleName}: ${e.message}\" }\n"
+        "try { build 'FAILURE' } catch (hudson.AbortException e) { echo 'never' } catch (e) { say e\n"
+        " echo \"${e.result} ${e.causes[0].class.simpleName} ${e.isActualInterruption()}\" }\n"
+        "try { parallel(a: { build 'UNSTABLE' }, b: { build 'ABORTED' }, c: { build 'FAILURE' }) } catch (e) { echo \"worst ${e.result}\" }\n"
+        "try { parallel(a: { build 'ABORTED' }, b: { error 'no' }) } catch (e) { echo e.message }\n"
+        "try { parallel(failFast: true, a: { build 'UNSTABLE' }, b: { build 'FAILURE' }) } catch (e) { echo \"first ${e.result}\" }\n"
+        "stage('Soft') { catchError(buildResult: 'SUCCESS') { build 'UNSTABLE' } }\n"
+        "echo currentBuild.currentResult\n"
+        "stage('Hard') { catchError(buildResult: 'SUCCESS', stageResult: 'UNSTABLE') { build 'FAILURE' } }",
+        RESULT_FAILURE);
+    CHECK(has(log, "FlowInterruptedException: FAILURE #1 completed with status FAILURE (propagate: false to ignore)"));
+    CHECK(has(log, "FAILURE DownstreamFailureCause false") && strstr(log, "never") == NULL);
+    CHECK(has(log, "worst ABORTED") && has(log, "no") && has(log, "first UNSTABLE") && has(log, "UNSTABLE"));
+    CHECK(strstr(strbuf_cstr(&b.stages), "\nSoft=UNSTABLE\nHard=FAILED\n") != NULL);
+}
+
 static unsigned asked_for_place;
 
 static bool

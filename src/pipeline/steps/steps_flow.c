@@ -400,7 +400,7 @@ catch_with(struct step_call *s, enum build_result build, enum build_result stage
         run_logf(s->run, STR_FMT, STR_ARG(step_text(s, "message", "")));
     run_log_error(s->run, e);
     if (e->interruption != INTERRUPTED_NOT)
-        build = run_error_result(e);
+        build = stage = run_error_result(e);
     if (build != RESULT_SUCCESS)
         run_worsen(s->run, build);
     if (stage != RESULT_SUCCESS)

@@ -18,6 +18,7 @@ struct group {
     size_t count, living;
     bool fail_fast, has_failed;
     struct exception *first, *first_ordinary; /* in the order in which they ended */
+    struct exception *worst;                  /* of the interruptions; of equal ones the first */
 };
 
 static bool
@@ -34,7 +35,9 @@ note_error(struct group *g, struct branch *b)
     g->has_failed = true;
     if (g->first == NULL)
         g->first = b->error;
-    if (g->first_ordinary == NULL && b->error->interruption == INTERRUPTED_NOT)
+    if (b->error->interruption != INTERRUPTED_NOT)
+        g->worst = run_error_result(b->error) > run_error_result(g->worst) ? b->error : g->worst;
+    else if (g->first_ordinary == NULL)
         g->first_ordinary = b->error;
     run_log_error(g->run, b->error);
     run_logf(g->run, "Failed in branch " STR_FMT, STR_ARG(b->spec->name));
@@ -123,7 +126,7 @@ parallel_run(struct run *run, const struct node *at, const struct branch_spec *s
     }
     join(&g);
     if (error == NULL)
-        error = !g.fail_fast && g.first_ordinary != NULL ? g.first_ordinary : g.first;
+        error = g.fail_fast ? g.first : g.first_ordinary != NULL ? g.first_ordinary : g.worst;
     if (values != NULL)
         *values = value_map(&run->arena);
     for (size_t i = 0; values != NULL && i < count; i++)

@@ -348,9 +348,6 @@ step_build(struct step_call *s)
              build_result_name(result));
     if (result == RESULT_SUCCESS || !step_truth(s, "propagate", true))
         return true;
-    if (result == RESULT_FAILURE)
-        return step_fail(s, "%s #%lld completed with status FAILURE (propagate: false to ignore)", job,
-                         (long long)number);
     /* Its result is this build's from here on, as if it had been interrupted with it. */
     return run_interrupt(run, s->at, INTERRUPTED_BY_DOWNSTREAM, result,
                          arena_format(&run->arena, "%s #%lld completed with status %s (propagate: false to ignore)", job,
