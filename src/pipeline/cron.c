@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "pipeline/cron.h"
 
-#include <time.h>
 #include "pipeline/groovy/date_zone.h"
 
 struct field {
@@ -157,18 +156,48 @@ read_line(struct str line, struct str job, struct cron_line *out, struct err *er
 }
 
 static bool
-read_zone(struct str zone, struct cron *out, struct err *err)
+local_time(const char *zone, int64_t seconds, struct tm *out)
 {
-    struct zone_moment any;
+    const time_t now = (time_t)seconds;
+    struct zone_moment m;
+    time_t there;
 
-    if (zone_at(zone, 0, &any) && text_copy(out->zone, sizeof(out->zone), zone))
+    if (zone[0] == '\0')
+        return localtime_r(&now, out) != NULL;
+    if (!zone_at(str_of(zone), seconds, &m))
+        return false;
+    there = now + m.offset;
+    return gmtime_r(&there, out) != NULL;
+}
+
+static const struct cron_place *
+look_at(struct cron_look *look, const char *zone)
+{
+    struct cron_place *place = look->places;
+
+    for (; place < look->places + look->count; place++)
+        if (strcmp(place->zone, zone) == 0)
+            return place;
+    if (look->count < CRON_PLACES_MAX)
+        look->count++;
+    else
+        place--;
+    (void)text_copy(place->zone, sizeof(place->zone), str_of(zone));
+    place->is_known = local_time(zone, look->seconds, &place->time);
+    return place;
+}
+
+static bool
+read_zone(struct str zone, struct cron_look *look, struct cron *out, struct err *err)
+{
+    if (zone.len > 0 && text_copy(out->zone, sizeof(out->zone), zone) && look_at(look, out->zone)->is_known)
         return true;
     return err_set(err, ERR_VALIDATION, "'TZ=" STR_FMT "' is no time zone that this machine knows",
                    STR_ARG(str_slice(zone, 0, 100)));
 }
 
 bool
-cron_parse(struct str spec, struct str job, struct cron *out, struct err *err)
+cron_parse(struct str spec, struct str job, struct cron_look *look, struct cron *out, struct err *err)
 {
     struct str line;
 
@@ -178,7 +207,7 @@ cron_parse(struct str spec, struct str job, struct cron *out, struct err *err)
         if (line.len == 0 || line.at[0] == '#')
             continue;
         if (str_starts(line, STR("TZ=")) && out->count == 0 && out->zone[0] == '\0') {
-            if (!read_zone(str_trim(str_slice(line, 3, line.len)), out, err))
+            if (!read_zone(str_trim(str_slice(line, 3, line.len)), look, out, err))
                 return false;
             continue;
         }
@@ -190,27 +219,13 @@ cron_parse(struct str spec, struct str job, struct cron *out, struct err *err)
     return true;
 }
 
-static bool
-local_time(const struct cron *c, int64_t seconds, struct tm *out)
-{
-    const time_t now = (time_t)seconds;
-    struct zone_moment m;
-    time_t there;
-
-    if (c->zone[0] == '\0')
-        return localtime_r(&now, out) != NULL;
-    if (!zone_at(str_of(c->zone), seconds, &m))
-        return false;
-    there = now + m.offset;
-    return gmtime_r(&there, out) != NULL;
-}
-
 bool
-cron_matches(const struct cron *c, int64_t seconds)
+cron_matches(const struct cron *c, struct cron_look *look)
 {
-    struct tm t;
+    const struct cron_place *place = look_at(look, c->zone);
+    const struct tm t = place->time;
 
-    if (!local_time(c, seconds, &t))
+    if (!place->is_known)
         return false;
     for (size_t i = 0; i < c->count; i++) {
         const struct cron_line *l = &c->lines[i];

@@ -109,13 +109,14 @@ match_minute(const struct json *trigger, const struct pipeline *p, const char *b
 {
     const char *kind = json_get_cstr(trigger, "kind", "");
     cleanup_free char *job = text_format("%s/%s", p->name, branch);
+    struct cron_look *look = *(struct cron_look *const *)arg;
     struct cron cron;
     struct err err;
 
     if (strcmp(kind, "cron") != 0 && strcmp(kind, "pollSCM") != 0)
         return NULL;
-    if (!cron_parse(str_of(json_get_cstr(trigger, "spec", "")), str_of(job), &cron, &err) ||
-        !cron_matches(&cron, *(const int64_t *)arg))
+    if (!cron_parse(str_of(json_get_cstr(trigger, "spec", "")), str_of(job), look, &cron, &err) ||
+        !cron_matches(&cron, look))
         return NULL;
     return strcmp(kind, "cron") == 0 ? "TimerTrigger" : "SCMTrigger";
 }
@@ -123,9 +124,9 @@ match_minute(const struct json *trigger, const struct pipeline *p, const char *b
 void
 room_minute(struct pipeline_room *room, int64_t now_ms)
 {
-    const int64_t seconds = now_ms / 1000;
+    struct cron_look look = {.seconds = now_ms / 1000}, *const at = &look;
 
-    match_triggers(room, match_minute, &seconds, NULL);
+    match_triggers(room, match_minute, &at, NULL);
 }
 
 /* "web", "web/main", "../web/main": a build of which branch is meant? */

@@ -29,10 +29,11 @@ add_cron(struct run *run, const struct node *at, struct str kind, const struct m
 {
     struct str spec = text_of(run, m, str_is(kind, "cron") ? "spec" : "scmpoll_spec");
     struct json *one;
+    struct cron_look look = {0};
     struct cron cron;
     struct err err;
 
-    if (!cron_parse(spec, str_of(run->config->job_name), &cron, &err))
+    if (!cron_parse(spec, str_of(run->config->job_name), &look, &cron, &err))
         return interp_throw(&run->in, at, "IllegalArgumentException", STR_FMT ": %s", STR_ARG(kind),
                             err.message);
     one = json_object();
