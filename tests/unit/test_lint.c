@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdlib.h>
+#include <time.h>
 #include "check.h"
 #include "pipeline/language/needs.h"
 
@@ -120,4 +121,33 @@ TEST(labels_are_found_where_their_text_stands)
     arena_done(&arena);
     jenkinsfile_free(j);
     free(d);
+}
+
+/* Against what reading the file takes, whatever else the machine does. */
+TEST(what_a_file_needs_is_found_in_time_that_grows_with_it)
+{
+    cleanup(strbuf_done) struct strbuf text = {0};
+    cleanup_free struct diagnostics *d = mem_new(sizeof(*d));
+    struct arena arena = {0};
+    struct jenkinsfile *j;
+    clock_t began, read, found;
+    unsigned count = 0;
+
+    for (int i = 0; i < 6000; i++)
+        strbuf_addf(&text, "def V%d = 1\nuse%d env.V%d\n", i, i % 50, i);
+    for (int i = 0; i < 6000; i++)
+        strbuf_addf(&text, "echo env.X%d\n", i % 999);
+    began = clock();
+    j = jenkinsfile_parse(strbuf_str(&text), d);
+    CHECK(j != NULL && d->count == 0);
+    read = clock();
+    for (const struct need *n = needs_find(j, &arena); n != NULL; n = n->next)
+        count += n->count;
+    found = clock();
+    CHECK_EQ(count, 12000u);
+    if (found - read > 30 * (read - began))
+        check_fail(__FILE__, __LINE__, "%ld us to read it, %ld us to find what it needs", (long)(read - began),
+                   (long)(found - read));
+    jenkinsfile_free(j);
+    arena_done(&arena);
 }

@@ -52,3 +52,9 @@ names_add(struct arena *a, struct names *names, struct str name, const void *wha
     names->count++;
     return NULL;
 }
+
+const void *
+names_find(const struct names *names, struct str name)
+{
+    return names->count == 0 ? NULL : find(names, name, (uint32_t)hash_text(name, names->seed))->what;
+}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* names.h - which names a block has had so far, to find one that stands twice in time that does not grow with
- * the block: an open table of hashes, in the arena.  Starts as {0}. Ownership: names are borrowed. */
+/* names.h - which names a block or a file has had so far, to find one that stands twice in time that does not grow
+ * with it: an open table of hashes, in the arena.  Starts as {0}. Ownership: names are borrowed. */
 #pragma once
 #include "base/arena.h"
 
@@ -17,3 +17,5 @@ struct names {
 
 /* Of the name, `what` (not NULL) of when it was added first; NULL: it is added now. */
 const void *names_add(struct arena *a, struct names *names, struct str name, const void *what);
+/* NULL: it was not added. */
+const void *names_find(const struct names *names, struct str name);

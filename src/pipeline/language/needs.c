@@ -2,14 +2,16 @@
 #include "pipeline/language/needs.h"
 
 #include <ctype.h>
+#include "pipeline/language/names.h"
 #include "pipeline/language/step_table.h"
 
 struct finder {
     const struct jenkinsfile *j;
     struct arena *arena;
     struct need *first[NEED_UNKNOWN + 1];
+    struct names names[NEED_UNKNOWN + 1]; /* of those */
     size_t count;
-    struct need *known; /* names that the file itself gives: variables, functions, classes */
+    struct names known; /* that the file itself gives: variables, functions, classes */
 };
 
 const char *
@@ -22,18 +24,18 @@ need_type_name(enum need_type type)
     return names[type];
 }
 
-static void
+/* NULL: there are too many. */
+static struct need *
 add(struct finder *f, enum need_type type, struct str name, const struct node *at, const char *note)
 {
-    struct need *n;
+    struct need *n = (struct need *)(uintptr_t)names_find(&f->names[type], name), **to = &f->first[type];
 
+    if (n != NULL) {
+        n->count++;
+        return n;
+    }
     if (name.len == 0 || f->count >= NEEDS_MAX)
-        return;
-    for (n = f->first[type]; n != NULL; n = n->next)
-        if (str_equal(n->name, name)) {
-            n->count++;
-            return;
-        }
+        return NULL;
     n = arena_alloc(f->arena, sizeof(*n));
     *n = (struct need){.type = type,
                        .name = arena_dup(f->arena, name),
@@ -42,31 +44,26 @@ add(struct finder *f, enum need_type type, struct str name, const struct node *a
                        .column = at->column,
                        .count = 1};
     f->count++;
-    struct need **to = &f->first[type]; /* where it stands in the file */
-    while (*to != NULL &&
+    (void)names_add(f->arena, &f->names[type], n->name, n);
+    while (*to != NULL && /* where it stands in the file */
            ((*to)->line < n->line || ((*to)->line == n->line && (*to)->column <= n->column)))
         to = &(*to)->next;
     n->next = *to;
     *to = n;
+    return n;
 }
 
 static void
 know(struct finder *f, struct str name)
 {
-    struct need *n = arena_alloc(f->arena, sizeof(*n));
-
-    n->name = name;
-    n->next = f->known;
-    f->known = n;
+    if (name.len > 0)
+        (void)names_add(f->arena, &f->known, name, f);
 }
 
 static bool
 is_known(const struct finder *f, struct str name)
 {
-    for (const struct need *n = f->known; n != NULL; n = n->next)
-        if (str_equal(n->name, name))
-            return true;
-    return false;
+    return names_find(&f->known, name) != NULL;
 }
 
 /* A text, or the constant beginning of one with interpolation. */
@@ -101,11 +98,10 @@ named(const struct node *call, const char *name)
 static void
 add_label(struct finder *f, const struct node *text, const char *note)
 {
-    const struct str label = literal(text);
+    struct need *agent = add(f, NEED_AGENT, literal(text), text, note);
 
-    add(f, NEED_AGENT, label, text, note);
-    for (struct need *n = f->first[NEED_AGENT]; n != NULL; n = n->next)
-        n->is_label = n->is_label || (label.len > 0 && str_equal(n->name, label));
+    if (agent != NULL)
+        agent->is_label = true;
 }
 
 /* ---- commands of scripts ---- */
@@ -322,9 +318,10 @@ find_call(struct finder *f, const struct node *n)
         add(f, NEED_UNSUPPORTED, n->text, n, refusal(n->text, type));
     else if (type == NULL && !is_known(f, n->text) && !is_of_language(n->text) &&
              !is_symbol(n->text)) {
-        const char *near = step_name_near(n->text);
-        add(f, NEED_UNKNOWN, n->text, n,
-            near == NULL ? NULL : arena_format(f->arena, "did you mean '%s'?", near));
+        struct need *unknown = add(f, NEED_UNKNOWN, n->text, n, NULL);
+        const char *near = unknown != NULL && unknown->count == 1 ? step_name_near(n->text) : NULL;
+        if (near != NULL)
+            unknown->note = arena_format(f->arena, "did you mean '%s'?", near);
     }
 }
 
