@@ -564,6 +564,25 @@ wait_stored(struct world *w, const char *id, const char *status)
     }
 }
 
+TEST(a_record_that_is_damaged_on_the_way_has_its_image_sent_again)
+{
+    REGISTRY(w);
+    char id[37];
+    unsigned port;
+    cleanup_close int silent = silent_listen(&port);
+    const int client = begin_silent(&w, silent, port, id);
+    cleanup_free char *record = text_format("%s/registry/" REGION "/my-app/_replicated/%s", w.dir, w.digest + 7);
+    struct err err = {0};
+
+    CHECK(file_write_atomic(record, STR("{"), 0640, &err));
+    take_it(client);
+    for (int i = 0; i < 7; i++) /* two blobs, and a manifest by two tags; twice */
+        take_it(accept(silent, NULL, NULL));
+    cleanup_json struct json *summary = wait_for(&w, id, "COMPLETE", NULL);
+    check_progress(summary, 2, 2, 0);
+    check_record(&w, "COMPLETE");
+}
+
 /* Neither what came of an image nor what came of all can be written down when it is due. */
 TEST(on_a_full_disk_a_backfill_ends_and_is_stored_later)
 {

@@ -80,6 +80,19 @@ wait_complete(struct world *w)
     CHECK_TEXT(digest, w->digest);
 }
 
+static void
+wait_record(struct world *w)
+{
+    const int64_t end_ms = clock_monotonic_ms() + 60000;
+    cleanup_json struct json *list = NULL;
+    struct err err = {0};
+
+    while (!registry_replication_get(w->reg, REGION, "my-app", w->digest, &list, &err)) {
+        CHECK(clock_monotonic_ms() < end_ms);
+        clock_sleep_ms(2);
+    }
+}
+
 TEST(a_push_goes_on_and_what_was_under_way_outlives_the_process)
 {
     REPLICATED(w);
@@ -100,6 +113,65 @@ TEST(a_push_goes_on_and_what_was_under_way_outlives_the_process)
         path, STR("{\"" ACCOUNT "/" THERE "\":{\"asked\":\"1\",\"status\":\"IN_PROGRESS\"}}"), 0640,
         &err));
     registry_start_replicating(w.reg, w.dir);
+    wait_complete(&w);
+}
+
+static char *
+record_of(struct world *w)
+{
+    return text_format("%s/registry/" REGION "/my-app/_replicated/%s", w->dir, w->digest + 7);
+}
+
+/* What it said is unknown, so the image goes everywhere once more. */
+TEST(a_damaged_record_is_none_that_is_settled)
+{
+    REPLICATED(w);
+    static const char *const damaged[] = {"{\"", "[]"};
+    struct err err = {0};
+
+    registry_start_replicating(w.reg, w.dir);
+    image_push(&w);
+    wait_complete(&w);
+    cleanup_free char *path = record_of(&w);
+    for (size_t i = 0; i < ARRAY_COUNT(damaged); i++) {
+        cleanup_json struct json *list = NULL;
+        registry_close(w.reg);
+        registry_up(&w);
+        CHECK(registry_repository_delete(w.reg, THERE, "my-app", true, &err));
+        CHECK(file_write_atomic(path, str_of(damaged[i]), 0640, &err));
+        CHECK(!registry_replication_get(w.reg, REGION, "my-app", w.digest, &list, &err));
+        CHECK(strstr(err.message, "is damaged") != NULL);
+        registry_start_replicating(w.reg, w.dir);
+        wait_record(&w);
+        wait_complete(&w);
+    }
+}
+
+/* A folder of its name stands for a disk that takes no record, and then gives none. */
+TEST(a_push_that_cannot_be_written_down_goes_on_when_it_can)
+{
+    REPLICATED(w);
+
+    image_push(&w);
+    cleanup_free char *folder = repository_path(w.reg, REGION, "my-app", "_replicated"), *path = record_of(&w);
+    CHECK(mkdir(folder, 0750) == 0 && mkdir(path, 0750) == 0);
+    registry_start_replicating(w.reg, w.dir);
+    image_push(&w);
+    CHECK_EQ(rmdir(path), 0);
+    wait_complete(&w);
+}
+
+TEST(a_push_whose_rules_cannot_be_read_goes_on_when_they_can)
+{
+    REPLICATED(w);
+    cleanup_free char *path = text_format("%s/registry/" REGION "/_registry.json", w.dir);
+    cleanup(strbuf_done) struct strbuf rules = {0};
+    struct err err = {0};
+
+    registry_start_replicating(w.reg, w.dir);
+    CHECK(file_read(path, 65536, &rules, &err) && file_write_atomic(path, STR("{"), 0640, &err));
+    image_push(&w);
+    CHECK(file_write_atomic(path, strbuf_str(&rules), 0640, &err));
     wait_complete(&w);
 }
 

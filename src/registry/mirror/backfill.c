@@ -197,7 +197,7 @@ image_begin(struct backfills *all, struct backfill *b, size_t index)
         image_note(all->reg, b, index, "ImageNotFound");
         return true;
     }
-    replica_state_get(all->reg, &image, b->key, &state);
+    (void)!replica_state_get(all->reg, &image, b->key, &state, &err); /* else it is asked again */
     const bool is_over = strcmp(state.asked, b->asked) == 0 && strcmp(state.status, "IN_PROGRESS") != 0;
     if (is_over) { /* before a restart */
         image_note(all->reg, b, index, state.failure[0] ? state.failure : NULL);
@@ -271,8 +271,10 @@ image_settled(struct backfills *all, struct backfill *b, size_t place)
     const struct replica image = image_at(b, b->window[place]);
     const bool is_there = manifest_is_linked(all->reg, image.region, image.repository, str_of(image.digest));
     struct replica_state state;
+    struct err err = {0};
 
-    replica_state_get(all->reg, &image, b->key, &state);
+    if (!replica_state_get(all->reg, &image, b->key, &state, &err))
+        text_copy_all(state.failure, sizeof state.failure, err_wire(err.code));
     if (is_there && strcmp(state.status, "IN_PROGRESS") == 0)
         return; /* pushed again, and on its way again */
     if (strcmp(state.status, "COMPLETE") == 0)
@@ -351,7 +353,10 @@ images_list(struct registry *reg, const char *region, const char *key, struct js
         return false;
     for (size_t i = 0; i < json_size(names) && !replicator_is_stopping(reg); i++) {
         const char *name = json_cstr(json_at(names, i), "");
-        if (replication_leads_to(reg, region, name, key) && !repository_add(reg, region, name, images, err) &&
+        bool leads = false;
+        if (!replication_leads_to(reg, region, name, key, &leads, err))
+            return false;
+        if (leads && !repository_add(reg, region, name, images, err) &&
             repository_check(reg, region, name, NULL)) /* else: deleted meanwhile */
             return false;
         if (json_size(images) > BACKFILL_IMAGES_MAX)
@@ -650,8 +655,11 @@ registry_backfill_start(struct registry *reg, const char *region, const char *to
     struct backfills *all = replicator_backfills(reg);
     cleanup_free char *key = text_format("%s/%s", to_registry, to_region);
     char id[BACKFILL_ID_SIZE];
+    bool leads = false;
 
-    if (strlen(key) >= REPLICATION_KEY_SIZE || !replication_leads_to(reg, region, NULL, key))
+    if (!replication_leads_to(reg, region, NULL, key, &leads, err))
+        return false;
+    if (strlen(key) >= REPLICATION_KEY_SIZE || !leads)
         return err_set(err, ERR_INVALID_PARAMETER,
                        "Invalid parameter at 'destination' failed to satisfy constraint: 'the registry's replication "
                        "configuration has that destination'");

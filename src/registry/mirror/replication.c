@@ -50,14 +50,14 @@ rule_takes(const struct json *rule, const char *repository)
 }
 
 /* "<registryId>/<region>" of each, as keys of an object. */
-static struct json *
-destinations_of(struct registry *reg, const char *region, const char *repository)
+static bool
+destinations_of(struct registry *reg, const char *region, const char *repository, struct json **out, struct err *err)
 {
     cleanup_json struct json *document = NULL;
-    struct json *found = json_object();
 
-    if (!registry_document_get(reg, region, &document, NULL))
-        return found;
+    if (!registry_document_get(reg, region, &document, err))
+        return false;
+    struct json *found = json_object();
     const struct json *rules = json_get(json_get(document, "replicationConfiguration"), "rules");
     for (size_t i = 0; i < json_size(rules); i++) {
         const struct json *list = json_get(json_at(rules, i), "destinations");
@@ -68,14 +68,20 @@ destinations_of(struct registry *reg, const char *region, const char *repository
             json_set(found, key, json_bool(true));
         }
     }
-    return found;
+    *out = found;
+    return true;
 }
 
 bool
-replication_leads_to(struct registry *reg, const char *region, const char *repository, const char *key)
+replication_leads_to(struct registry *reg, const char *region, const char *repository, const char *key, bool *out,
+                     struct err *err)
 {
-    cleanup_json struct json *destinations = destinations_of(reg, region, repository);
-    return json_get(destinations, key) != NULL;
+    cleanup_json struct json *destinations = NULL;
+
+    if (!destinations_of(reg, region, repository, &destinations, err))
+        return false;
+    *out = json_get(destinations, key) != NULL;
+    return true;
 }
 
 static struct json *
@@ -118,16 +124,25 @@ record_path(const struct registry *reg, const struct replica *image)
                                 digest_hex(str_of(image->digest)));
 }
 
-static struct json *
-record_read(const struct registry *reg, const struct replica *image)
+/* Empty where there is none, which is another thing than one that cannot be read. */
+static bool
+record_read(const struct registry *reg, const struct replica *image, struct json **out, struct err *err)
 {
-    cleanup(strbuf_done) struct strbuf bytes = {0};
     cleanup_free char *path = record_path(reg, image);
-    struct json *record = NULL;
+    cleanup_json struct json *record = NULL;
+    struct err why = {0};
 
-    if (file_exists(path) && file_read(path, DOCUMENT_MAX, &bytes, NULL))
-        record = json_parse(strbuf_str(&bytes), NULL);
-    return record != NULL ? record : json_object();
+    if (!disk_read_json(path, DOCUMENT_MAX, &record, &why)) {
+        if (why.sys_errno != ENOENT) {
+            *err = why;
+            return false;
+        }
+        record = json_object();
+    }
+    if (json_type(record) != JSON_OBJECT)
+        return err_set(err, ERR_INTERNAL, "'%s' is damaged: it holds no object", path);
+    *out = TAKE(record);
+    return true;
 }
 
 static bool
@@ -169,29 +184,35 @@ is_asked_by(const struct json *destination, const char *asked)
     return strcmp(json_get_cstr(destination, "asked", ""), asked) == 0;
 }
 
-void
-replica_state_get(struct registry *reg, const struct replica *image, const char *key, struct replica_state *out)
+bool
+replica_state_get(struct registry *reg, const struct replica *image, const char *key, struct replica_state *out,
+                  struct err *err)
 {
-    cleanup_json struct json *record = record_read(reg, image);
-    const struct json *destination = json_get(record, key);
+    cleanup_json struct json *record = NULL;
 
+    *out = (struct replica_state){0};
+    if (!record_read(reg, image, &record, err))
+        return false;
+    const struct json *destination = json_get(record, key);
     (void)text_copy(out->asked, sizeof out->asked, str_of(json_get_cstr(destination, "asked", "")));
     (void)text_copy(out->status, sizeof out->status, str_of(json_get_cstr(destination, "status", "")));
     (void)text_copy(out->failure, sizeof out->failure, str_of(json_get_cstr(destination, "failureCode", "")));
+    return true;
 }
 
 bool
 registry_replication_get(struct registry *reg, const char *region, const char *repository,
                          const char *digest, struct json **out, struct err *err)
 {
+    cleanup_json struct json *record = NULL;
     struct replica image = {0};
     struct json *list;
 
-    (void)err;
     text_copy_all(image.region, sizeof image.region, region);
     text_copy_all(image.repository, sizeof image.repository, repository);
     text_copy_all(image.digest, sizeof image.digest, digest);
-    cleanup_json struct json *record = record_read(reg, &image);
+    if (!record_read(reg, &image, &record, err))
+        return false;
     list = json_array();
     for (void *it = json_first(record); it != NULL; it = json_next(record, it)) {
         const struct str key = str_of(json_key(it));
@@ -205,6 +226,61 @@ registry_replication_get(struct registry *reg, const char *region, const char *r
     }
     *out = list;
     return true;
+}
+
+/* ---- onto the queue ---- */
+
+static bool
+enqueue(struct replicator *r, const struct replica *image, const char *key)
+{
+    pthread_mutex_lock(&r->lock);
+    const bool is_added = replication_queue_add(&r->queue, image, key);
+    pthread_cond_signal(&r->changed); /* it is one that there is to do */
+    pthread_mutex_unlock(&r->lock);
+    return is_added;
+}
+
+/* Of a record: every destination that the image is still on its way to. */
+static void
+enqueue_all(struct replicator *r, const struct replica *image, const struct json *record)
+{
+    for (void *it = json_first(record); it != NULL; it = json_next(record, it))
+        if (is_in_progress(json_value(it)) && json_key(it)[0] != '\0' && strlen(json_key(it)) < REPLICATION_KEY_SIZE &&
+            !enqueue(r, image, json_key(it))) /* it is IN_PROGRESS on disk, for the next start */
+            log_warn("registry.replication_full", "repository=%s digest=%s to=%s", image->repository,
+                     image->digest, json_key(it));
+}
+
+/* What of an image's record cannot be told, or not be written down, is not forgotten: a job without a destination sends
+ * it to all of them. That costs little where they have it. */
+static void
+enqueue_again(struct replicator *r, const struct replica *image)
+{
+    if (!enqueue(r, image, ""))
+        log_warn("registry.replication_full", "repository=%s digest=%s", image->repository, image->digest);
+}
+
+/* Asks for all of them anew. A record that cannot be read is replaced. False: they are not on disk. */
+static bool
+send_out(struct replicator *r, const struct replica *image, const struct json *destinations, struct err *err)
+{
+    cleanup_json struct json *record = NULL;
+    char asked[17];
+
+    random_hex(asked, 16);
+    pthread_mutex_lock(&r->record_lock);
+    if (!record_read(r->reg, image, &record, err)) {
+        log_error("registry.replication_damaged", "repository=%s digest=%s error=%s", image->repository, image->digest,
+                  log_quote(err->message));
+        record = json_object();
+    }
+    for (void *it = json_first(destinations); it != NULL; it = json_next(destinations, it))
+        status_set(record, json_key(it), asked, "IN_PROGRESS", NULL);
+    const bool is_stored = record_store(r->reg, image, record, err);
+    pthread_mutex_unlock(&r->record_lock);
+    if (is_stored)
+        enqueue_all(r, image, record);
+    return is_stored;
 }
 
 /* ---- one attempt ---- */
@@ -234,8 +310,12 @@ outcome_store(struct replicator *r, const struct replica *image, const char *key
     cleanup(unlock_) pthread_mutex_t *lock UNUSED = &r->record_lock;
     struct err err = {0};
 
+    cleanup_json struct json *record = NULL;
     pthread_mutex_lock(lock);
-    cleanup_json struct json *record = record_read(r->reg, image);
+    if (!record_read(r->reg, image, &record, &err)) {
+        enqueue_again(r, image);
+        return false;
+    }
     if (!is_asked_by(json_get(record, key), asked) ||
         !manifest_is_linked(r->reg, image->region, image->repository, str_of(image->digest)))
         return true;
@@ -264,43 +344,44 @@ destination_run(struct replicator *r, const struct replication_job *job, const c
     return is_last && outcome_store(r, &job->image, job->key, asked, "FAILED", err_wire(err.code));
 }
 
+/* To all that the rules name now; where they name none there is nothing to write down, unless it `replaces` a record. */
+static bool
+all_run(struct replicator *r, const struct replica *image, bool replaces)
+{
+    cleanup_json struct json *destinations = NULL;
+    struct err err = {0};
+
+    if (destinations_of(r->reg, image->region, image->repository, &destinations, &err) &&
+        ((json_size(destinations) == 0 && !replaces) || send_out(r, image, destinations, &err)))
+        return true;
+    log_error("registry.replication_failed", "repository=%s digest=%s error=%s", image->repository, image->digest,
+              log_quote(err.message));
+    return false;
+}
+
 /* True: there is nothing left to do for it. */
 static bool
 job_run(struct replicator *r, const struct replication_job *job)
 {
-    cleanup_json struct json *record = record_read(r->reg, &job->image);
-    const struct json *destination = json_get(record, job->key);
+    const struct replica *image = &job->image;
+    cleanup_json struct json *record = NULL;
+    struct err err = {0};
 
-    image_leaves_prune(r->reg, job->image.region, job->image.repository, "_replicated");
-    if (!manifest_is_linked(r->reg, job->image.region, job->image.repository,
-                            str_of(job->image.digest)))
+    image_leaves_prune(r->reg, image->region, image->repository, "_replicated");
+    if (!manifest_is_linked(r->reg, image->region, image->repository, str_of(image->digest)))
         return true; /* deleted: nothing goes on */
+    if (job->key[0] == '\0')
+        return all_run(r, image, /* replaces= */ true);
+    if (!record_read(r->reg, image, &record, &err)) {
+        enqueue_again(r, image);
+        return false;
+    }
+    const struct json *destination = json_get(record, job->key);
     return !is_in_progress(destination) ||
            destination_run(r, job, json_get_cstr(destination, "asked", ""));
 }
 
-/* ---- the queue ---- */
-
-static bool
-enqueue(struct replicator *r, const struct replica *image, const char *key)
-{
-    pthread_mutex_lock(&r->lock);
-    const bool is_added = replication_queue_add(&r->queue, image, key);
-    pthread_cond_signal(&r->changed); /* it is one that there is to do */
-    pthread_mutex_unlock(&r->lock);
-    return is_added;
-}
-
-/* Of a record: every destination that the image is still on its way to. */
-static void
-enqueue_all(struct replicator *r, const struct replica *image, const struct json *record)
-{
-    for (void *it = json_first(record); it != NULL; it = json_next(record, it))
-        if (is_in_progress(json_value(it)) && strlen(json_key(it)) < REPLICATION_KEY_SIZE &&
-            !enqueue(r, image, json_key(it))) /* it is IN_PROGRESS on disk, for the next start */
-            log_warn("registry.replication_full", "repository=%s digest=%s to=%s", image->repository,
-                     image->digest, json_key(it));
-}
+/* ---- the threads ---- */
 
 static void
 wait_until(struct replicator *r, int64_t due_ms)
@@ -346,9 +427,11 @@ resume_repository(void *arg, const char *region, const char *name, struct err *e
     struct replicator *r = arg;
     cleanup_free char *directory = repository_path(r->reg, region, name, "_replicated");
     cleanup_json struct json *names = NULL;
+    struct err why = {0};
 
-    if (!disk_list(directory, &names, err))
-        return false;
+    (void)err;
+    if (!disk_list(directory, &names, &why)) /* the others go on */
+        log_error("registry.replication_failed", "repository=%s error=%s", name, log_quote(why.message));
     for (size_t i = 0; i < json_size(names) && !replicator_is_stopping(r->reg); i++) {
         const char *hex = json_cstr(json_at(names, i), "");
         struct replica image = {0};
@@ -356,8 +439,11 @@ resume_repository(void *arg, const char *region, const char *name, struct err *e
         text_copy_all(image.repository, sizeof image.repository, name);
         if (!digest_from_hex(str_of(hex), image.digest))
             continue;
-        cleanup_json struct json *record = record_read(r->reg, &image);
-        enqueue_all(r, &image, record);
+        cleanup_json struct json *record = NULL;
+        if (record_read(r->reg, &image, &record, &why))
+            enqueue_all(r, &image, record);
+        else
+            enqueue_again(r, &image);
     }
     return true;
 }
@@ -389,28 +475,14 @@ replication_pushed(struct registry *reg, const char *region, const char *reposit
                    const char *digest)
 {
     struct replica image = {0};
-    struct err err = {0};
-    char asked[17];
 
     if (reg->replicator == NULL)
-        return;
-    cleanup_json struct json *destinations = destinations_of(reg, region, repository);
-    if (json_size(destinations) == 0)
         return;
     text_copy_all(image.region, sizeof image.region, region);
     text_copy_all(image.repository, sizeof image.repository, repository);
     text_copy_all(image.digest, sizeof image.digest, digest);
-    random_hex(asked, 16);
-    pthread_mutex_lock(&reg->replicator->record_lock);
-    cleanup_json struct json *record = record_read(reg, &image);
-    for (void *it = json_first(destinations); it != NULL; it = json_next(destinations, it))
-        status_set(record, json_key(it), asked, "IN_PROGRESS", NULL);
-    const bool is_stored = record_store(reg, &image, record, &err);
-    pthread_mutex_unlock(&reg->replicator->record_lock);
-    if (is_stored)
-        enqueue_all(reg->replicator, &image, record);
-    else
-        log_error("registry.replication_failed", "error=%s", log_quote(err.message));
+    if (!all_run(reg->replicator, &image, /* replaces= */ false))
+        enqueue_again(reg->replicator, &image);
 }
 
 /* ---- for backfills ---- */
@@ -438,8 +510,12 @@ replica_ask(struct registry *reg, const struct replica *image, const char *key, 
     struct replicator *r = reg->replicator;
     cleanup(unlock_) pthread_mutex_t *lock UNUSED = &r->record_lock;
 
+    cleanup_json struct json *record = NULL;
     pthread_mutex_lock(lock);
-    cleanup_json struct json *record = record_read(reg, image);
+    if (!record_read(reg, image, &record, err)) {
+        enqueue_again(r, image); /* its other destinations, too */
+        record = json_object();
+    }
     const struct json *now = json_get(record, key);
     if (!is_in_progress(now)) { /* else a push asked, which will do, or we did, before a restart */
         struct json *before = json_copy(now);
@@ -471,8 +547,12 @@ replica_withdraw(struct registry *reg, const struct replica *image, const char *
     cleanup(unlock_) pthread_mutex_t *lock UNUSED = &r->record_lock;
     struct err err = {0};
 
+    cleanup_json struct json *record = NULL;
     pthread_mutex_lock(lock);
-    cleanup_json struct json *record = record_read(reg, image);
+    if (!record_read(reg, image, &record, &err)) {
+        enqueue_again(r, image);
+        return true; /* that goes on, as a push does */
+    }
     const struct json *now = json_get(record, key);
     if (is_in_progress(now) && !is_asked_by(now, asked))
         return true; /* a push goes on */

@@ -28,14 +28,16 @@ bool replicator_is_stopping(void *reg); /* also for remote_set_cancelled() */
 /* ---- what a backfill (backfill.h) asks of the queue; `key` is "<registryId>/<region>" ---- */
 struct backfills *replicator_backfills(const struct registry *reg); /* NULL: nobody replicates */
 /* Do the rules of a region lead a repository there? NULL: any repository. */
-bool replication_leads_to(struct registry *reg, const char *region, const char *repository, const char *key);
+bool replication_leads_to(struct registry *reg, const char *region, const char *repository, const char *key, bool *out,
+                          struct err *err) MUST_CHECK;
 struct replica_state {
     char asked[17];   /* by whom: as given to replica_ask(); another push has another one */
     char status[16];  /* "": nobody asked */
     char failure[64]; /* of FAILED */
 };
-void replica_state_get(struct registry *reg, const struct replica *image, const char *key,
-                       struct replica_state *out);
+/* Empty, and false, where the record cannot be read. */
+bool replica_state_get(struct registry *reg, const struct replica *image, const char *key,
+                       struct replica_state *out, struct err *err) MUST_CHECK;
 /* Sends an image out, whether or not it went there before; where a push has sent it out already, that one goes on.
  * THROTTLING: too many are on their way, and nothing was asked. */
 bool replica_ask(struct registry *reg, const struct replica *image, const char *key, const char *asked,

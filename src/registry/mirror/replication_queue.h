@@ -10,10 +10,10 @@
 
 #define REPLICATION_KEY_SIZE 96 /* "<registryId>/<region>" */
 
-/* One image to one destination. */
+/* One image to one destination, most often. */
 struct replication_job {
     struct replica image;
-    char key[REPLICATION_KEY_SIZE];
+    char key[REPLICATION_KEY_SIZE]; /* "": to all that the rules name when it is run */
     char server[REPLICATION_KEY_SIZE]; /* who is busy with it: the registry, or a region of this machine */
     int64_t due_ms; /* monotonic */
     int attempts;
