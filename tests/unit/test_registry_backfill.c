@@ -186,18 +186,6 @@ TEST(one_that_waits_is_stopped_and_leaves_the_records_as_they_were)
     start(&w, NOWHERE, second); /* the region is free again */
 }
 
-TEST(what_no_rule_names_is_no_destination)
-{
-    REGISTRY(w);
-    struct json *summary = NULL;
-    struct err err = {0};
-
-    rule(&w, ACCOUNT, "my-");
-    registry_start_replicating(w.reg, w.dir);
-    CHECK(!registry_backfill_start(w.reg, REGION, ACCOUNT, "eu-south-1", &summary, &err));
-    CHECK_EQ(err.code, ERR_INVALID_PARAMETER);
-}
-
 #define LEFT "01234567-89ab-cdef-0123-456789abcdef"
 
 /* As a process leaves it that ended after the first of its images. */
@@ -220,6 +208,37 @@ leave(struct world *w, char second[static REGISTRY_DIGEST_SIZE])
                             STR("{\"replicationBackfillId\":\"" LEFT "\",\"destination\":"
                                 "{\"region\":\"" THERE "\",\"registryId\":\"" ACCOUNT "\"},\"status\":\"IN_PROGRESS\","
                                 "\"startedAt\":1,\"asked\":\"0123456789abcdef\"}"), 0640, &err));
+}
+
+/* As one whose folder could not be read at the start: it came to be readable since. */
+TEST(one_that_the_start_did_not_find_is_stopped)
+{
+    REGISTRY(w);
+    char second[REGISTRY_DIGEST_SIZE];
+    cleanup_json struct json *all = NULL, *stopped = NULL, *again = NULL;
+    struct err err = {0};
+
+    registry_start_replicating(w.reg, w.dir);
+    CHECK(registry_backfill_list(w.reg, REGION, &all, &err)); /* which waits for the start */
+    leave(&w, second);
+    CHECK(registry_backfill_stop(w.reg, REGION, LEFT, &stopped, &err));
+    CHECK_TEXT(json_get_cstr(stopped, "replicationBackfillId", ""), LEFT);
+    json_unref(wait_for(&w, LEFT, "STOPPED", NULL));
+    CHECK(!registry_backfill_stop(w.reg, REGION, LEFT, &again, &err));
+    CHECK_EQ(err.code, ERR_BACKFILL_STATUS);
+    CHECK(strstr(err.message, "is STOPPED") != NULL);
+}
+
+TEST(what_no_rule_names_is_no_destination)
+{
+    REGISTRY(w);
+    struct json *summary = NULL;
+    struct err err = {0};
+
+    rule(&w, ACCOUNT, "my-");
+    registry_start_replicating(w.reg, w.dir);
+    CHECK(!registry_backfill_start(w.reg, REGION, ACCOUNT, "eu-south-1", &summary, &err));
+    CHECK_EQ(err.code, ERR_INVALID_PARAMETER);
 }
 
 TEST(a_start_goes_on_with_what_was_under_way)

@@ -749,20 +749,40 @@ stopping_store(struct registry *reg, struct backfill *b, struct err *err)
     return true;
 }
 
+/* As far as it is under way. What could not be read at the start goes on first: then what it has sent out is known. */
+static bool
+find_or_resume(struct backfills *all, struct registry *reg, const char *region, const char *id, struct backfill **out,
+               struct err *err)
+{
+    cleanup_json struct json *summary = NULL;
+
+    *out = find_active(all, region, id);
+    if (*out == NULL) {
+        if (!backfill_summary_read(reg, region, id, &summary, err) || (is_under_way(summary) && !is_running(all, err)))
+            return false;
+        if (is_under_way(summary)) {
+            resume_one(all, region, id, TAKE(summary));
+            pthread_cond_broadcast(&all->changed); /* it may have to be prepared */
+            *out = find_active(all, region, id);
+        }
+        if (*out == NULL && summary == NULL && !backfill_summary_read(reg, region, id, &summary, err))
+            return false; /* it has ended just now */
+    }
+    if (*out != NULL && is_under_way((*out)->summary))
+        return true;
+    return err_set(err, ERR_BACKFILL_STATUS, "The replication backfill with id '%s' is %s", id,
+                   json_get_cstr(*out != NULL ? (*out)->summary : summary, "status", ""));
+}
+
 bool
 registry_backfill_stop(struct registry *reg, const char *region, const char *id, struct json **out, struct err *err)
 {
     struct backfills *all = replicator_backfills(reg);
-    cleanup_json struct json *summary = NULL;
     cleanup(unlock_) pthread_mutex_t *lock UNUSED = lock_resumed(all);
+    struct backfill *b;
 
-    struct backfill *b = find_active(all, region, id);
-    if (b == NULL && !(backfill_summary_read(reg, region, id, &summary, err) &&
-                       (!is_under_way(summary) || is_running(all, err))))
+    if (!find_or_resume(all, reg, region, id, &b, err))
         return false;
-    if (b == NULL || !is_under_way(b->summary))
-        return err_set(err, ERR_BACKFILL_STATUS, "The replication backfill with id '%s' is %s", id,
-                       json_get_cstr(b != NULL ? b->summary : summary, "status", ""));
     cleanup_json struct json *kept = json_ref(b->summary);
     if (!stopping_store(reg, b, err))
         return false;
