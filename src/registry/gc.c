@@ -302,7 +302,7 @@ collect(struct collection *c, const char *const *roots, size_t root_count, struc
             return false;
     }
     return repository_each(c->reg, repository_mark, c, err) && blobs_sweep(c, err) &&
-           repository_each(c->reg, links_sweep, c, err);
+           repository_each(c->reg, links_sweep, c, err) && (c->is_dry || repositories_sweep(c->reg, err));
 }
 
 int64_t

@@ -242,6 +242,8 @@ bool layer_is_linked(const struct registry *reg, const char *region, const char 
 bool repository_each(struct registry *reg,
                      bool (*call)(void *arg, const char *region, const char *name, struct err *err),
                      void *arg, struct err *err) MUST_CHECK;
+/* Removes what creations and deletions that were cut short have left. */
+bool repositories_sweep(struct registry *reg, struct err *err) MUST_CHECK;
 static inline void
 unlock_(pthread_mutex_t **lock)
 {

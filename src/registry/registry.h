@@ -139,7 +139,7 @@ bool registry_repository_change(struct registry *reg, const char *region, const 
                                 bool (*change)(void *arg, struct json *document, struct err *err),
                                 void *arg, struct err *err) MUST_CHECK;
 /* REPOSITORY_NOT_EMPTY if it holds images and not `force`, or if an image is in use. Bytes go with
- * gc. */
+ * gc, and so do files that cannot be removed now: true says that it is gone. */
 bool registry_repository_delete(struct registry *reg, const char *region, const char *name,
                                 bool force, struct err *err) MUST_CHECK;
 /* Names in order, as a JSON array of texts. */
@@ -346,7 +346,7 @@ struct registry_gc {
 };
 /* Removes blobs that no manifest of any repository names, nor any manifest among `roots` (digests),
  * and that nobody has touched for `age_ms` (an hour, if 0 or less is given one hour). Also forgets
- * uploads without a byte for 24 h. Safe beside pushes. */
+ * uploads without a byte for 24 h, and removes what is left of repositories that are gone. Safe beside pushes. */
 bool registry_collect(struct registry *reg, const char *const *roots, size_t root_count,
                       int64_t age_ms, int64_t now_ms, struct registry_gc *out,
                       struct err *err) MUST_CHECK;

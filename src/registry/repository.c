@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/random.h"
 #include "io/file.h"
 #include "registry/internal.h"
@@ -252,6 +253,38 @@ nothing_is_used(struct registry *reg, const char *region, const char *name, bool
     return true;
 }
 
+static char *
+aside_path(const struct registry *reg)
+{
+    char id[33];
+
+    random_hex(id, 32);
+    return text_format("%s/%s", reg->uploads_dir, id);
+}
+
+/* Of a repository that is gone, with its locks held. What cannot be removed is left to the next collection. */
+static void
+remains_move(const struct registry *reg, const char *region, const char *name, const char *aside)
+{
+    struct err err = {0};
+
+    if (leaves_move(reg, region, name, aside) || leaves_remove(reg, region, name, &err))
+        parents_remove(reg, region, name);
+    else
+        log_error("registry.repository_left", "repository=%s error=%s", name, log_quote(err.message));
+}
+
+/* Nobody waits any more. What cannot be removed is left to the next start. */
+static void
+remains_remove(const char *aside)
+{
+    struct err err = {0};
+
+    if (!file_remove_tree(aside, &err))
+        log_error("registry.repository_left", "error=%s", log_quote(err.message));
+}
+
+/* With _repository.json the repository is gone; the rest may be cut short at any point. */
 static bool
 repository_remove(struct registry *reg, const char *region, const char *name, bool force, struct json *asked,
                   const char *aside, struct err *err)
@@ -263,15 +296,13 @@ repository_remove(struct registry *reg, const char *region, const char *name, bo
         !nothing_is_used(reg, region, name, force, asked, err))
         return false;
     cleanup_free char *path = repository_path(reg, region, name, "_repository.json");
-    /* With this file the repository is gone; the rest may be cut short at any point. */
     const bool is_removed = disk_remove(path, err);
     places_change(reg);
-    const bool is_empty = is_removed && disk_sync_parent(path, err) &&
-                          (leaves_move(reg, region, name, aside) || leaves_remove(reg, region, name, err));
+    const bool is_gone = is_removed && disk_sync_parent(path, err);
+    if (is_gone)
+        remains_move(reg, region, name, aside);
     quota_forget(reg, region, name); /* behind them: an upload may have reckoned with them until now */
-    if (is_empty)
-        parents_remove(reg, region, name);
-    return is_empty;
+    return is_gone;
 }
 
 bool
@@ -279,14 +310,15 @@ registry_repository_delete(struct registry *reg, const char *region, const char 
                            struct err *err)
 {
     cleanup_json struct json *asked = json_object();
-    char id[33];
+    cleanup_free char *aside = aside_path(reg);
 
-    random_hex(id, 32);
-    cleanup_free char *aside = text_format("%s/%s", reg->uploads_dir, id);
     /* Most of the asking is done before anybody has to wait, with the locks only what came meanwhile is left; and the files
      * are removed when nobody waits any more. */
-    return repository_check(reg, region, name, err) && nothing_is_used(reg, region, name, force, asked, err) &&
-           repository_remove(reg, region, name, force, asked, aside, err) && file_remove_tree(aside, err);
+    if (!repository_check(reg, region, name, err) || !nothing_is_used(reg, region, name, force, asked, err) ||
+        !repository_remove(reg, region, name, force, asked, aside, err))
+        return false;
+    remains_remove(aside);
+    return true;
 }
 
 /* ---- layers ---- */
@@ -342,8 +374,9 @@ layers_flush(const struct registry *reg, const char *region, const char *name, s
 struct walk {
     struct registry *reg;
     const char *region;
-    bool (*call)(void *arg, const char *region, const char *name, struct err *err);
+    bool (*call)(void *arg, const char *region, const char *name, struct err *err); /* or NULL */
     void *arg;
+    bool (*gone)(struct registry *reg, const char *region, const char *name, struct err *err); /* of other folders; or NULL */
 };
 
 /* What cannot be looked at is not nothing: a collection would take its images for nobody's. */
@@ -353,9 +386,11 @@ walk_one(struct walk *w, const char *name, struct err *err)
     cleanup_free char *path = repository_path(w->reg, w->region, name, "_repository.json");
 
     if (repository_check(w->reg, w->region, name, NULL))
-        return w->call(w->arg, w->region, name, err);
-    return file_exists(path) || errno == ENOENT || errno == ENOTDIR ||
-           err_errno(err, "cannot look at '%s'", path);
+        return w->call == NULL || w->call(w->arg, w->region, name, err);
+    const int why = file_exists(path) ? 0 : errno;
+    if (why != 0 && why != ENOENT && why != ENOTDIR)
+        return err_errno(err, "cannot look at '%s'", path);
+    return why != ENOENT || w->gone == NULL || w->gone(w->reg, w->region, name, err);
 }
 
 static bool
@@ -378,21 +413,69 @@ walk_below(struct walk *w, const char *prefix, int depth, struct err *err)
     return true;
 }
 
+static bool
+walk_regions(struct walk *w, struct err *err)
+{
+    cleanup_json struct json *regions = NULL;
+
+    if (!disk_list(w->reg->root_dir, &regions, err))
+        return false;
+    for (size_t i = 0; i < json_size(regions); i++) {
+        w->region = json_cstr(json_at(regions, i), "");
+        if (region_is_valid(str_of(w->region)) && !walk_below(w, "", 0, err))
+            return false;
+    }
+    return true;
+}
+
 bool
 repository_each(struct registry *reg,
                 bool (*call)(void *arg, const char *region, const char *name, struct err *err),
                 void *arg, struct err *err)
 {
-    cleanup_json struct json *regions = NULL;
+    struct walk w = {.reg = reg, .call = call, .arg = arg};
+    return walk_regions(&w, err);
+}
 
-    if (!disk_list(reg->root_dir, &regions, err))
+/* Folders of a repository, or nothing at all; what has other names in it only stands between a region and those. */
+static bool
+has_remains(const struct json *names)
+{
+    bool has = json_size(names) == 0;
+
+    for (size_t i = 0; i < json_size(names); i++)
+        has |= json_cstr(json_at(names, i), "")[0] == '_';
+    return has;
+}
+
+static bool
+remains_sweep(struct registry *reg, const char *region, const char *name, struct err *err)
+{
+    cleanup_free char *path = repository_path(reg, region, name, NULL);
+    cleanup_json struct json *names = NULL;
+
+    if (!name_is_valid(str_of(name)))
+        return true; /* somebody else's */
+    if (!disk_list(path, &names, err))
         return false;
-    for (size_t i = 0; i < json_size(regions); i++) {
-        struct walk w = {reg, json_cstr(json_at(regions, i), ""), call, arg};
-        if (region_is_valid(str_of(w.region)) && !walk_below(&w, "", 0, err))
-            return false;
-    }
+    if (!has_remains(names))
+        return true;
+    cleanup_free char *aside = aside_path(reg);
+    pthread_mutex_lock(&reg->tree_lock);
+    pthread_mutex_t *lock = repository_lock(reg, region, name);
+    if (!repository_check(reg, region, name, NULL)) /* else it was made meanwhile */
+        remains_move(reg, region, name, aside);
+    pthread_mutex_unlock(lock);
+    pthread_mutex_unlock(&reg->tree_lock);
+    remains_remove(aside);
     return true;
+}
+
+bool
+repositories_sweep(struct registry *reg, struct err *err)
+{
+    struct walk w = {.reg = reg, .gone = remains_sweep};
+    return walk_regions(&w, err);
 }
 
 static bool
@@ -408,7 +491,7 @@ registry_repository_list(struct registry *reg, const char *region, struct json *
                          struct err *err)
 {
     cleanup_json struct json *names = json_array();
-    struct walk w = {reg, region, list_one, names};
+    struct walk w = {.reg = reg, .region = region, .call = list_one, .arg = names};
 
     if (!region_is_valid(str_of(region)))
         return err_set(err, ERR_INVALID_PARAMETER, "'%s' is no region", region);

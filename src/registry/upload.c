@@ -10,6 +10,7 @@
 #include <sys/xattr.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/random.h"
 #include "io/file.h"
 #include "registry/internal.h"
@@ -247,8 +248,9 @@ uploads_open(struct registry *reg, struct err *err)
         if (u != NULL)
             upload_free(u);
         cleanup_free char *path = text_format("%s/%s", reg->uploads_dir, name);
-        if (!file_remove_tree(path, err))
-            return false;
+        struct err why = {0};
+        if (!file_remove_tree(path, &why)) /* it is in nobody's way */
+            log_error("registry.upload_left", "error=%s", log_quote(why.message));
     }
     return true;
 }

@@ -212,6 +212,7 @@ REAL(ssize_t, write, int fd, const void *data, size_t size)
 REAL(int, rename, const char *from, const char *to)
 REAL(int, unlink, const char *path)
 REAL(int, mkdir, const char *path, mode_t mode)
+REAL(int, unlinkat, int folder, const char *name, int flags)
 REAL(int, fsync, int fd)
 REAL(int, fdatasync, int fd)
 REAL(int, futimens, int fd, const struct timespec times[2])
@@ -290,6 +291,16 @@ __wrap_mkdir(const char *path, mode_t mode)
     const int result = __real_mkdir(path, mode);
     faults_changed(path, result == 0);
     return result;
+}
+
+/* Of trees that nobody knows any more: a power cut brings back nothing of them. */
+int
+__wrap_unlinkat(int folder, const char *name, int flags)
+{
+    struct stat st;
+    const bool changes = fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode) == (flags == AT_REMOVEDIR);
+
+    return changes && faults_hit() ? -1 : __real_unlinkat(folder, name, flags);
 }
 
 int

@@ -373,3 +373,48 @@ TEST(who_uses_a_repository_is_asked_before_others_have_to_wait)
     CHECK_EQ(e.asked, 2);
     CHECK_EQ(e.while_locked, 0);
 }
+
+/* ---- what a creation or a deletion that was cut short has left ---- */
+
+static void
+leave_repository(struct world *w, const char *name)
+{
+    char digest[REGISTRY_DIGEST_SIZE];
+    struct err err = {0};
+
+    CHECK(registry_repository_create(w->reg, REGION, name, NULL, &err));
+    CHECK(put_image(w->reg, name, "v1", name, digest));
+    cleanup_free char *document = repository_path(w->reg, REGION, name, "_repository.json");
+    CHECK_EQ(unlink(document), 0);
+    places_change(w->reg);
+}
+
+TEST(a_collection_removes_what_repositories_left_that_are_gone)
+{
+    static const char *const gone[] = {"gone", "team/gone", "team/gone/deeper", "my-app/gone"};
+    REGISTRY(w);
+    char digest[REGISTRY_DIGEST_SIZE];
+    struct registry_gc gc;
+    struct err err = {0};
+
+    CHECK(put_image(w.reg, "my-app", "v1", "stays", digest));
+    CHECK(registry_repository_create(w.reg, REGION, "team/gone/stays", NULL, &err));
+    for (size_t i = 0; i < ARRAY_COUNT(gone); i++)
+        leave_repository(&w, gone[i]);
+    cleanup_free char *foreign = repository_path(w.reg, REGION, "lost+found", NULL);
+    CHECK_EQ(mkdir(foreign, 0700), 0);
+    CHECK(registry_collect_plan(w.reg, 1, clock_wall_ms() + 10000, &gc, &err));
+    cleanup_free char *left = repository_path(w.reg, REGION, "gone", "_tags/v1");
+    CHECK(file_exists(left)); /* nothing is removed by a plan */
+    CHECK(registry_collect(w.reg, NULL, 0, 1, clock_wall_ms() + 10000, &gc, &err));
+    for (size_t i = 0; i < ARRAY_COUNT(gone); i++) {
+        cleanup_free char *tags = repository_path(w.reg, REGION, gone[i], "_tags");
+        CHECK(!file_exists(tags));
+    }
+    cleanup_free char *alone = repository_path(w.reg, REGION, "my-app/gone", NULL);
+    CHECK(!file_exists(alone));
+    CHECK(file_exists(foreign)); /* it is none of ours */
+    CHECK(registry_resolve(w.reg, REGION, "my-app", "v1", digest, &err));
+    CHECK(repository_check(w.reg, REGION, "team/gone/stays", &err));
+    CHECK_EQ(files_in(&w, "blobs/uploads"), 0);
+}
