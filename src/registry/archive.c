@@ -3,10 +3,12 @@
  * restored. The image's record says so: "status" is "ARCHIVED", "archivedAt" and "activatedAt" are the times of
  * the last change. Its bytes stay where they are, so nothing is copied either way and a change is one
  * durable write. An index is archived before its images and restored after them: whoever may be pulled
- * is whole, wherever a crash falls. */
+ * is whole, wherever a crash falls. What a crash has cut short goes on when it is asked for again; into the
+ * archive also with the next collection. */
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "io/file.h"
 #include "registry/internal.h"
 #include "registry/manifest.h"
@@ -64,9 +66,18 @@ struct change {
     struct registry *reg;
     const char *region, *repository;
     bool archives; /* else it restores */
+    bool finishes; /* what was begun at now_ms, and not what somebody has pushed or restored since */
     int64_t now_ms;
     struct json *changed; /* digests */
+    struct json *seen;    /* digests, as members: who is named many times is looked at once */
 };
+
+static void
+change_done(struct change *c)
+{
+    json_unref(c->changed);
+    json_unref(c->seen);
+}
 
 static bool
 record_change(struct change *c, const char *digest, struct err *err)
@@ -76,6 +87,8 @@ record_change(struct change *c, const char *digest, struct err *err)
 
     if (!image_record_read(c->reg, c->region, c->repository, str_of(digest), &record, err))
         return false;
+    if (record_is_archived(record) == c->archives)
+        return true; /* what goes along may have been cut short */
     if (c->archives) {
         json_set(record, "status", json_text(ARCHIVED));
         json_set(record, "archivedAt", json_int(c->now_ms));
@@ -94,18 +107,30 @@ record_change(struct change *c, const char *digest, struct err *err)
 
 static bool image_change(struct change *c, const char *digest, int depth, struct err *err);
 
+static bool
+is_younger(const struct change *c, const struct json *record)
+{
+    return json_get_i64(record, "pushedAt", 0) > c->now_ms || json_get_i64(record, "activatedAt", 0) > c->now_ms;
+}
+
 /* Does it go along? Into the archive what has no tag and is not needed otherwise; back everything. */
 static bool
 goes_along(const struct change *c, const char *digest, bool *out, struct err *err)
 {
+    cleanup_json struct json *record = NULL;
+
     *out = false;
-    if (!manifest_is_linked(c->reg, c->region, c->repository, str_of(digest)) ||
-        image_is_archived(c->reg, c->region, c->repository, str_of(digest)) == c->archives)
-        return true;
-    if (c->archives && !view_refresh(c->view, err)) /* the index above it is archived by now */
+    if (!image_record_find(c->reg, c->region, c->repository, digest, &record, err))
         return false;
-    cleanup_json struct json *tags = c->archives ? view_tags(c->view, digest) : NULL;
-    *out = json_size(tags) == 0 && (!c->archives || view_check_unneeded(c->view, digest, ACTIVE_INDEXES, NULL));
+    if (record == NULL || !c->archives || record_is_archived(record)) {
+        *out = record != NULL;
+        return true;
+    }
+    if (!view_refresh(c->view, err)) /* the index above it is archived by now */
+        return false;
+    cleanup_json struct json *tags = view_tags(c->view, digest);
+    *out = json_size(tags) == 0 && !(c->finishes && is_younger(c, record)) &&
+           view_check_unneeded(c->view, digest, ACTIVE_INDEXES, NULL);
     return true;
 }
 
@@ -114,6 +139,9 @@ along_change(struct change *c, const char *digest, int depth, struct err *err)
 {
     bool comes;
 
+    if (json_get(c->seen, digest) != NULL)
+        return true;
+    json_set(c->seen, digest, json_bool(true));
     return goes_along(c, digest, &comes, err) && (!comes || image_change(c, digest, depth + 1, err));
 }
 
@@ -180,25 +208,39 @@ not_supported(struct err *err)
     return false;
 }
 
+/* One that is cut short is found by the next collection. */
+static bool
+image_archive(struct change *c, const char *digest, struct err *err)
+{
+    if (image_change(c, digest, 0, err))
+        return true;
+    atomic_store(&c->reg->archive_is_whole, false);
+    return false;
+}
+
+static struct change
+change_of(struct view *v, int64_t now_ms)
+{
+    return (struct change){.view = v, .reg = v->reg, .region = v->region, .repository = v->repository, .archives = true,
+                           .now_ms = now_ms, .changed = json_array(), .seen = json_object()};
+}
+
 bool
 registry_image_archive(struct registry *reg, const char *region, const char *repository,
                        const char *digest, int64_t now_ms, struct err *err)
 {
-    cleanup_json struct json *changed = json_array();
     cleanup(view_close_) struct view *v = NULL;
     char found[REGISTRY_DIGEST_SIZE];
     struct err why = {0};
 
     if (!registry_resolve(reg, region, repository, digest, found, err) || !view_open(reg, region, repository, &v, err))
         return false;
-    struct change c = {v, reg, region, repository, /* archives= */ true, now_ms, changed};
+    cleanup(change_done) struct change c = change_of(v, now_ms);
     cleanup(unlock_) pthread_mutex_t *lock UNUSED = view_lock(v);
     if (!view_refresh(v, err) || !registry_resolve(reg, region, repository, digest, found, err))
         return false;
-    if (image_is_archived(reg, region, repository, str_of(found)))
-        return true;
-    if (view_check_unneeded(v, found, ACTIVE_INDEXES, &why) &&
-        image_change(&c, found, 0, &why))
+    if ((image_is_archived(reg, region, repository, str_of(found)) || view_check_unneeded(v, found, ACTIVE_INDEXES, &why)) &&
+        image_archive(&c, found, &why))
         return true;
     if (err != NULL)
         *err = why;
@@ -212,23 +254,20 @@ restore(struct change *c, const char *digest, struct err *err)
         repository_lock(c->reg, c->region, c->repository);
     char found[REGISTRY_DIGEST_SIZE];
 
-    if (!registry_resolve(c->reg, c->region, c->repository, digest, found, err))
-        return false;
-    return !image_is_archived(c->reg, c->region, c->repository, str_of(found)) ||
-           image_change(c, found, 0, err);
+    return registry_resolve(c->reg, c->region, c->repository, digest, found, err) && image_change(c, found, 0, err);
 }
 
 bool
 registry_image_restore(struct registry *reg, const char *region, const char *repository,
                        const char *digest, int64_t now_ms, struct err *err)
 {
-    cleanup_json struct json *changed = json_array();
-    struct change c = {NULL, reg, region, repository, /* archives= */ false, now_ms, changed};
+    cleanup(change_done) struct change c = {.reg = reg, .region = region, .repository = repository, .now_ms = now_ms,
+                                            .changed = json_array(), .seen = json_object()};
 
     if (!restore(&c, digest, err))
         return false;
-    for (size_t i = 0; i < json_size(changed); i++) {
-        const char *restored = json_cstr(json_at(changed, i), "");
+    for (size_t i = 0; i < json_size(c.changed); i++) {
+        const char *restored = json_cstr(json_at(c.changed, i), "");
         scan_pushed(reg, region, repository, restored);
         replication_pushed(reg, region, repository, restored);
     }
@@ -239,8 +278,7 @@ bool
 image_transition(struct view *v, const struct json *image, bool *archived_out, struct err *err)
 {
     const char *digest = json_get_cstr(image, "digest", "");
-    cleanup_json struct json *changed = json_array();
-    struct change c = {v, v->reg, v->region, v->repository, /* archives= */ true, clock_wall_ms(), changed};
+    cleanup(change_done) struct change c = change_of(v, clock_wall_ms());
     cleanup(unlock_) pthread_mutex_t *lock UNUSED = view_lock(v);
 
     *archived_out = false;
@@ -248,6 +286,68 @@ image_transition(struct view *v, const struct json *image, bool *archived_out, s
         return false;
     if (!image_is_as_listed(v, image) || !view_check_unneeded(v, digest, ALL_INDEXES, NULL))
         return true;
-    *archived_out = image_change(&c, digest, 0, err);
+    *archived_out = image_archive(&c, digest, err);
     return *archived_out;
+}
+
+/* ---- what was cut short ---- */
+
+/* `digest` is archived, or was when its record was read. */
+static bool
+image_finish_archive(struct view *v, const char *digest, struct err *err)
+{
+    cleanup(unlock_) pthread_mutex_t *lock UNUSED = view_lock(v);
+    cleanup_json struct json *record = NULL;
+
+    if (!view_refresh(v, err) || !image_record_find(v->reg, v->region, v->repository, digest, &record, err))
+        return false;
+    if (!record_is_archived(record))
+        return true;
+    cleanup(change_done) struct change c = change_of(v, json_get_i64(record, "archivedAt", 0));
+    c.finishes = true;
+    return image_change(&c, digest, 0, err);
+}
+
+static bool
+repository_finish(struct registry *reg, const char *region, const char *name, struct err *err)
+{
+    cleanup_free char *path = repository_path(reg, region, name, "_manifests");
+    cleanup(view_close_) struct view *v = NULL;
+    cleanup_json struct json *names = NULL;
+
+    if (!disk_list(path, &names, err))
+        return false;
+    for (size_t i = 0; i < json_size(names); i++) {
+        char digest[REGISTRY_DIGEST_SIZE];
+        if (!digest_from_hex(str_of(json_cstr(json_at(names, i), "")), digest) ||
+            !image_is_archived(reg, region, name, str_of(digest)))
+            continue;
+        if ((v == NULL && !view_open(reg, region, name, &v, err)) || !image_finish_archive(v, digest, err))
+            return false;
+    }
+    return true;
+}
+
+/* One repository's trouble is not the others'. */
+static bool
+finish_one(void *arg, const char *region, const char *name, struct err *err)
+{
+    struct registry *reg = arg;
+    struct err why = {0};
+
+    (void)err;
+    if (repository_finish(reg, region, name, &why) || !repository_check(reg, region, name, NULL))
+        return true; /* or it was deleted meanwhile */
+    log_error("registry.archive_failed", "repository=%s error=%s", name, log_quote(why.message));
+    atomic_store(&reg->archive_is_whole, false);
+    return true;
+}
+
+bool
+archive_finish(struct registry *reg, struct err *err)
+{
+    if (atomic_exchange(&reg->archive_is_whole, true) || repository_each(reg, finish_one, reg, err))
+        return true;
+    atomic_store(&reg->archive_is_whole, false);
+    return false;
 }

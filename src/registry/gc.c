@@ -333,6 +333,8 @@ registry_collect(struct registry *reg, const char *const *roots, size_t root_cou
                  int64_t now_ms, struct registry_gc *out, struct err *err)
 {
     upload_expire(reg, 24 * HOUR_MS);
+    if (!archive_finish(reg, err))
+        return false;
     return collect_or_count(reg, roots, root_count, age_ms, now_ms, /* is_dry= */ false, out, err);
 }
 

@@ -77,6 +77,7 @@ struct registry {
     pthread_cond_t collector_stop;
     bool is_collecting, is_stopping;
     int64_t collect_interval_ms, collect_age_ms;
+    atomic_bool archive_is_whole; /* archive.c: nothing in it is known to be cut short, since this process has looked */
     struct scanner *scanner; /* scan.h; NULL: not started */
     struct pull_through *pull; /* pull_through.h; NULL: not started */
     struct replicator *replicator; /* replication.h; NULL: not started */
@@ -259,6 +260,9 @@ void record_activate(const struct json *old, struct json *record, int64_t now_ms
 bool image_is_archived(const struct registry *reg, const char *region, const char *repository,
                        struct str digest);
 bool image_archived(const char *repository, const char *digest, struct err *err); /* IMAGE_ARCHIVED */
+/* Brings into the archive what should have gone along with what is there, if a start or a failure may have cut that
+ * short; not what was pushed or restored since. */
+bool archive_finish(struct registry *reg, struct err *err) MUST_CHECK;
 /* As image_expire(), but it goes into the archive. */
 bool image_transition(struct view *v, const struct json *image, bool *archived_out, struct err *err) MUST_CHECK;
 

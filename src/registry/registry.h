@@ -247,7 +247,8 @@ bool registry_image_delete(struct registry *reg, const char *region, const char 
 
 /* ---- archive (archive.c): kept, listed, and pulled by nobody until it is restored ---- */
 /* An image of an index that is not archived, or one in use, cannot be: STORAGE_CLASS_UPDATE says why. With it goes what
- * only it needs: its referrers, and of an index its images, as far as they have no tag. It may be archived already. */
+ * only it needs: its referrers, and of an index its images, as far as they have no tag. Of what is archived already they
+ * go, too, as that may have been cut short; where nobody asks, with the next registry_collect(). */
 bool registry_image_archive(struct registry *reg, const char *region, const char *repository,
                             const char *digest, int64_t now_ms, struct err *err) MUST_CHECK;
 /* The other way; what went with it comes back, too. Then it is as if it had been pushed: scanned and replicated. It

@@ -4,7 +4,8 @@
 
 #include "registry/lifecycle.h"
 
-#define DAY_MS (24LL * 3600 * 1000)
+#define HOUR_MS (3600LL * 1000)
+#define DAY_MS (24 * HOUR_MS)
 #define LONG_AGO_MS (clock_wall_ms() - 400 * DAY_MS)
 
 static bool
@@ -204,21 +205,95 @@ tag_comes(void *ctx, const char *region, const char *repository, const char *dig
     return false;
 }
 
-TEST(what_cannot_be_looked_at_is_no_image_that_stays)
+/* An index of one image, and it: archived so far only. */
+static void
+archive_half(struct world *w, char one[static REGISTRY_DIGEST_SIZE])
+{
+    struct err err = {0};
+    const size_t size = put_small(w, "one", NULL, one);
+    cleanup_free char *index = text_format(
+        "{\"schemaVersion\":2,\"mediaType\":\"" OCI_INDEX "\",\"manifests\":[{\"mediaType\":\"" OCI_MANIFEST
+        "\",\"digest\":\"%s\",\"size\":%zu}]}", one, size);
+    cleanup_free char *tag = repository_path(w->reg, REGION, "my-app", "_tags/bad");
+
+    put_manifest(w, index, "all", w->digest);
+    registry_set_in_use(w->reg, tag_comes, w);
+    CHECK(!archive(w, w->digest, &err)); /* it told nobody that its images stay */
+    CHECK_EQ(err.code, ERR_INTERNAL);
+    registry_set_in_use(w->reg, NULL, NULL);
+    CHECK_EQ(rmdir(tag), 0);
+    CHECK_TEXT(state_of(w, w->digest), "archived+");
+    CHECK_TEXT(state_of(w, one), "active");
+}
+
+TEST(who_archives_again_finishes_what_was_cut_short)
 {
     REGISTRY(w);
     char one[REGISTRY_DIGEST_SIZE];
     struct err err = {0};
-    const size_t size = put_small(&w, "one", NULL, one);
-    cleanup_free char *index = text_format(
-        "{\"schemaVersion\":2,\"mediaType\":\"" OCI_INDEX "\",\"manifests\":[{\"mediaType\":\"" OCI_MANIFEST
-        "\",\"digest\":\"%s\",\"size\":%zu}]}", one, size);
 
-    put_manifest(&w, index, "all", w.digest);
-    registry_set_in_use(w.reg, tag_comes, &w);
-    CHECK(!archive(&w, w.digest, &err)); /* it told nobody that its images stay */
-    CHECK_EQ(err.code, ERR_INTERNAL);
-    registry_set_in_use(w.reg, NULL, NULL);
+    archive_half(&w, one);
+    CHECK(archive(&w, w.digest, &err));
+    CHECK_TEXT(state_of(&w, one), "archived+");
+}
+
+static void
+collect(struct world *w)
+{
+    struct registry_gc gc = {0};
+    struct err err = {0};
+
+    CHECK(registry_collect(w->reg, NULL, 0, HOUR_MS, clock_wall_ms(), &gc, &err));
+}
+
+TEST(a_collection_finishes_what_was_cut_short)
+{
+    REGISTRY(w);
+    char one[REGISTRY_DIGEST_SIZE];
+
+    collect(&w); /* nothing is known to be cut short */
+    archive_half(&w, one);
+    collect(&w);
+    CHECK_TEXT(state_of(&w, one), "archived+");
+}
+
+TEST(what_was_restored_by_itself_is_not_cut_short)
+{
+    REGISTRY(w);
+    char one[REGISTRY_DIGEST_SIZE], signature[REGISTRY_DIGEST_SIZE];
+    struct err err = {0};
+
+    archive_half(&w, one);
+    put_small(&w, "signed", one, signature);
+    registry_close(w.reg);
+    registry_up(&w);
+    collect(&w); /* as after a kill */
+    CHECK_TEXT(state_of(&w, one), "archived+");
+    CHECK_TEXT(state_of(&w, signature), "active"); /* it was pushed after that */
+    CHECK(registry_image_restore(w.reg, REGION, "my-app", one, clock_wall_ms() + 1000, &err));
+    registry_close(w.reg);
+    registry_up(&w);
+    collect(&w);
+    CHECK_TEXT(state_of(&w, one), "active+*");
+    CHECK_TEXT(state_of(&w, w.digest), "archived+");
+}
+
+TEST(who_restores_again_finishes_what_was_cut_short)
+{
+    REGISTRY(w);
+    char signature[REGISTRY_DIGEST_SIZE];
+    struct err err = {0};
+
+    put_small(&w, "one", NULL, w.digest);
+    put_small(&w, "signed", w.digest, signature);
+    CHECK(archive(&w, w.digest, &err));
+    cleanup_free char *blob = blob_path(w.reg, str_of(signature)), *aside = text_format("%s/aside", w.dir);
+    CHECK_EQ(rename(blob, aside), 0);
+    CHECK(!restore(&w, w.digest, &err));
+    CHECK_TEXT(state_of(&w, w.digest), "active+*");
+    CHECK_EQ(rename(aside, blob), 0);
+    CHECK(restore(&w, w.digest, &err));
+    CHECK_TEXT(state_of(&w, signature), "active+*");
 }
 
 /* ---- collections and policies ---- */
