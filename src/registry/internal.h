@@ -56,6 +56,7 @@ struct registry {
     struct places *places;      /* place.c; NULL: nothing is kept, somebody else may change the files */
     /* visitor.c: does any repository let in everybody? As of this count and one; when looking failed. */
     atomic_bool is_open;
+    atomic_uint open_changed; /* counts those that begin or cease to */
     pthread_mutex_t open_lock; /* held to look */
     atomic_uint open_seen;
     _Atomic int64_t open_failed_ms;
@@ -226,6 +227,7 @@ char *repository_leaf_path(const struct registry *reg, const char *region, const
 pthread_mutex_t *repository_lock(struct registry *reg, const char *region, const char *name);
 bool repository_check(struct registry *reg, const char *region, const char *name,
                       struct err *err) MUST_CHECK;
+bool repository_document_is_open(const struct json *document); /* to everybody, for pulls */
 char *layer_path(const struct registry *reg, const char *region, const char *name,
                  struct str digest);
 /* The link's folder is the caller's to flush. */

@@ -106,9 +106,17 @@ registry_repository_get(struct registry *reg, const char *region, const char *na
     return true;
 }
 
+bool
+repository_document_is_open(const struct json *document)
+{
+    const struct json *tag = json_find(json_get(document, "tags"), "Key", "naru:anonymousPull");
+    return strcmp(json_get_cstr(tag, "Value", ""), "true") == 0;
+}
+
+/* `was_open`: to everybody, before. */
 static bool
 document_store(struct registry *reg, const char *region, const char *name,
-               const struct json *document, struct err *err)
+               const struct json *document, bool was_open, struct err *err)
 {
     cleanup_free char *path = repository_path(reg, region, name, "_repository.json");
     cleanup_free char *text = json_format(document);
@@ -117,6 +125,8 @@ document_store(struct registry *reg, const char *region, const char *name,
         return err_set(err, ERR_LIMIT_EXCEEDED, "the repository's description is too large");
     const bool is_stored = disk_store(reg, path, str_of(text), err);
     places_change(reg); /* it may be there even if its flush failed */
+    if (repository_document_is_open(document) != was_open)
+        atomic_fetch_add(&reg->open_changed, 1);
     return is_stored;
 }
 
@@ -193,7 +203,7 @@ registry_repository_create(struct registry *reg, const char *region, const char 
         return false;
     cleanup_json struct json *copy = document ? json_copy(document) : json_object();
     json_set(copy, "createdAt", json_int(clock_wall_ms()));
-    return document_store(reg, region, name, copy, err);
+    return document_store(reg, region, name, copy, /* was_open= */ false, err);
 }
 
 bool
@@ -204,8 +214,10 @@ registry_repository_change(struct registry *reg, const char *region, const char 
     cleanup(registry_repository_done) struct registry_repository r = {0};
     cleanup(unlock_) pthread_mutex_t *lock UNUSED = repository_lock(reg, region, name);
 
-    return registry_repository_get(reg, region, name, &r, err) && change(arg, r.document, err) &&
-           document_store(reg, region, name, r.document, err);
+    if (!registry_repository_get(reg, region, name, &r, err))
+        return false;
+    const bool was_open = repository_document_is_open(r.document);
+    return change(arg, r.document, err) && document_store(reg, region, name, r.document, was_open, err);
 }
 
 /* Empty parents of "a/b/c" go too, up to the region; a parent that is a repository itself is not
@@ -289,6 +301,8 @@ static bool
 repository_remove(struct registry *reg, const char *region, const char *name, bool force, struct json *asked,
                   const char *aside, struct err *err)
 {
+    cleanup(registry_repository_done) struct registry_repository r = {0};
+
     pthread_mutex_lock(&reg->tree_lock);
     cleanup(unlock_) pthread_mutex_t *tree UNUSED = &reg->tree_lock;
     cleanup(unlock_) pthread_mutex_t *lock UNUSED = repository_lock(reg, region, name);
@@ -296,8 +310,12 @@ repository_remove(struct registry *reg, const char *region, const char *name, bo
         !nothing_is_used(reg, region, name, force, asked, err))
         return false;
     cleanup_free char *path = repository_path(reg, region, name, "_repository.json");
+    const bool may_be_open =
+        !registry_repository_get(reg, region, name, &r, NULL) || repository_document_is_open(r.document);
     const bool is_removed = disk_remove(path, err);
     places_change(reg);
+    if (may_be_open)
+        atomic_fetch_add(&reg->open_changed, 1);
     const bool is_gone = is_removed && disk_sync_parent(path, err);
     if (is_gone)
         remains_move(reg, region, name, aside);

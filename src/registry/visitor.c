@@ -7,7 +7,6 @@
 #include "io/guard.h"
 #include "registry/reference.h"
 
-#define OPEN_TAG "naru:anonymousPull"
 #define OPEN_RETRY_MS 1000
 #define HEADER_MAX (VISITOR_TOKEN_MAX + 1024)
 
@@ -169,10 +168,7 @@ repository_is_open(struct registry *reg, const char *region, const char *name)
 {
     cleanup(registry_repository_done) struct registry_repository r = {0};
 
-    if (!registry_repository_get(reg, region, name, &r, NULL))
-        return false;
-    const struct json *tag = json_find(json_get(r.document, "tags"), "Key", OPEN_TAG);
-    return strcmp(json_get_cstr(tag, "Value", ""), "true") == 0;
+    return registry_repository_get(reg, region, name, &r, NULL) && repository_document_is_open(r.document);
 }
 
 unsigned
@@ -210,17 +206,28 @@ visitor_scope(const struct visitor *v, struct str name)
                          : VISIT_PULL | VISIT_PUSH | VISIT_DELETE;
 }
 
+struct search {
+    struct registry *reg;
+    bool has_missed; /* one that could not be read */
+};
+
 static bool
 look_for_open(void *arg, const char *region, const char *name, struct err *err)
 {
+    cleanup(registry_repository_done) struct registry_repository r = {0};
+    struct search *s = arg;
+
     (void)err;
-    return !repository_is_open(arg, region, name);
+    if (registry_repository_get(s->reg, region, name, &r, NULL))
+        return !repository_document_is_open(r.document);
+    s->has_missed |= repository_check(s->reg, region, name, NULL); /* else it was deleted */
+    return true;
 }
 
 static bool
 is_open_known(struct registry *reg)
 {
-    return atomic_load(&reg->open_seen) == atomic_load(&reg->places_changed) + 1;
+    return atomic_load(&reg->open_seen) == atomic_load(&reg->open_changed) + 1;
 }
 
 /* With the lock held. Ends early when it finds one; a fault of the disk counts as none for a
@@ -228,15 +235,16 @@ is_open_known(struct registry *reg)
 static void
 look_again(struct registry *reg)
 {
-    const unsigned changed = atomic_load(&reg->places_changed);
+    const unsigned changed = atomic_load(&reg->open_changed);
     const int64_t now_ms = clock_monotonic_ms();
+    struct search s = {.reg = reg};
     struct err err = {0};
 
     if (is_open_known(reg) || now_ms - atomic_load(&reg->open_failed_ms) < OPEN_RETRY_MS)
         return;
-    const bool none = repository_each(reg, look_for_open, reg, &err);
+    const bool none = repository_each(reg, look_for_open, &s, &err);
     atomic_store(&reg->is_open, !none && err.code == ERR_NONE);
-    if (err.code == ERR_NONE)
+    if (err.code == ERR_NONE && !(none && s.has_missed))
         atomic_store(&reg->open_seen, changed + 1);
     else
         atomic_store(&reg->open_failed_ms, now_ms);

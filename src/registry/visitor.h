@@ -45,7 +45,7 @@ unsigned visitor_may(struct registry *reg, const struct visitor *v, const char *
 bool visitor_may_list(const struct visitor *v);
 /* What the scopes leave of everything; `name` as the client wrote it. */
 unsigned visitor_scope(const struct visitor *v, struct str name);
-/* Is there a repository from which nobody in particular may pull? All are looked at after a change of one
+/* Is there a repository from which nobody in particular may pull? All are looked at after one was opened or closed
  * only, by one thread: to the others it is meanwhile as it was; the first time they wait for it. */
 bool visitor_nobody_is_welcome(struct registry *reg);
 

@@ -527,6 +527,44 @@ TEST(repositories_are_searched_for_an_open_one_after_a_change_only)
     CHECK(!visitor_nobody_is_welcome(reg));
 }
 
+#define POLICY_OF_ALL                                                                                            \
+    "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Sid\":\"a\",\"Effect\":\"Allow\",\"Principal\":\"*\",\"Action\":" \
+    "\"ecr:BatchGetImage\"}]}"
+
+/* Ten thousand repositories are ten thousand files to read. */
+TEST(what_opens_and_closes_none_is_no_reason_to_search)
+{
+    DOOR(d);
+    struct registry *reg = d.w.reg;
+    struct err err = {0};
+    cleanup_json struct json *tags = json_parse(STR("[{\"Key\":\"a\",\"Value\":\"true\"}]"), &err);
+
+    (void)visitor_nobody_is_welcome(reg);
+    const unsigned seen = atomic_load(&reg->open_seen);
+    CHECK(registry_policy_set(reg, REGION, "my-app", POLICY_OF_ALL, &err));
+    (void)visitor_nobody_is_welcome(reg);
+    CHECK_EQ(atomic_load(&reg->open_seen), seen);
+    CHECK(registry_repository_create(reg, REGION, "another", NULL, &err));
+    CHECK(registry_repository_change(reg, REGION, "another", set_tags, tags, &err));
+    CHECK(registry_repository_delete(reg, REGION, "another", /* force= */ false, &err));
+    (void)visitor_nobody_is_welcome(reg);
+    CHECK_EQ(atomic_load(&reg->open_seen), seen);
+}
+
+TEST(one_that_cannot_be_read_is_not_known_to_be_closed)
+{
+    DOOR(d);
+    struct registry *reg = d.w.reg;
+    cleanup_free char *path = repository_path(reg, REGION, "my-app", "_repository.json");
+    struct err err = {0};
+
+    CHECK(file_write_atomic(path, STR("{"), 0600, &err));
+    CHECK(!visitor_nobody_is_welcome(reg));
+    CHECK(file_write_atomic(path, STR("{\"tags\":[{\"Key\":\"naru:anonymousPull\",\"Value\":\"true\"}]}"), 0600, &err));
+    atomic_store(&reg->open_failed_ms, 0); /* a second later */
+    CHECK(visitor_nobody_is_welcome(reg));
+}
+
 struct nobody {
     struct registry *reg;
     atomic_bool has_come;
@@ -556,7 +594,7 @@ TEST(before_the_first_search_is_over_nobody_is_sent_away)
         clock_sleep_ms(1);
     clock_sleep_ms(20); /* if it is slow, nothing is shown */
     atomic_store(&reg->is_open, true);
-    atomic_store(&reg->open_seen, atomic_load(&reg->places_changed) + 1);
+    atomic_store(&reg->open_seen, atomic_load(&reg->open_changed) + 1);
     pthread_mutex_unlock(&reg->open_lock);
     pthread_join(thread, NULL);
     CHECK(n.is_welcome);
