@@ -9,6 +9,7 @@
 
 #define TESTS_MAX 512
 #define TEST_SECONDS 300
+#define EXIT_SKIPPED 77
 
 struct test_case {
     const char *name;
@@ -17,6 +18,7 @@ struct test_case {
 
 static struct test_case cases[TESTS_MAX];
 static size_t case_count;
+static bool is_skipped; /* the one that runs */
 
 void
 check_register(const char *name, test_function *test)
@@ -39,6 +41,19 @@ check_fail(const char *file, int line, const char *format, ...)
     printf("\n");
     fflush(stdout);
     _exit(1);
+}
+
+void
+check_skip(const char *format, ...)
+{
+    va_list args;
+
+    printf("skipped: ");
+    va_start(args, format);
+    vprintf(format, args);
+    va_end(args);
+    printf("\n");
+    is_skipped = true;
 }
 
 void
@@ -84,7 +99,9 @@ describe_end(int status, char *out, size_t size)
         (void)snprintf(out, size, "exit status %d", WEXITSTATUS(status));
 }
 
-static bool
+enum end { END_FAILED, END_PASSED, END_SKIPPED, ENDS };
+
+static enum end
 run_case(const struct test_case *c)
 {
     int64_t start_ms = clock_monotonic_ms();
@@ -100,37 +117,38 @@ run_case(const struct test_case *c)
         (void)setpgid(0, 0);
         (void)alarm(TEST_SECONDS);
         c->run();
-        exit(0); /* not _exit(): the leak check runs at exit */
+        exit(is_skipped ? EXIT_SKIPPED : 0); /* not _exit(): the leak check runs at exit */
     }
     (void)setpgid(pid, pid); /* both sides, whoever comes first */
     while (waitpid(pid, &status, 0) < 0)
         if (errno != EINTR)
             abort();
     (void)kill(-pid, SIGKILL); /* what the test started and forgot */
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
-        printf("ok %s (%lld ms)\n", c->name, (long long)(clock_monotonic_ms() - start_ms));
-        return true;
+    if (WIFEXITED(status) && (WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == EXIT_SKIPPED)) {
+        const bool is_ok = WEXITSTATUS(status) == 0;
+        printf("%s %s (%lld ms)\n", is_ok ? "ok" : "skip", c->name, (long long)(clock_monotonic_ms() - start_ms));
+        return is_ok ? END_PASSED : END_SKIPPED;
     }
     describe_end(status, how, sizeof(how));
     printf("FAIL %s: %s\n", c->name, how);
-    return false;
+    return END_FAILED;
 }
 
 int
 main(int argc, char **argv)
 {
-    unsigned passed = 0, failed = 0;
+    unsigned ends[ENDS] = {0};
 
     for (size_t i = 0; i < case_count; i++) {
         if (argc > 1 && strstr(cases[i].name, argv[1]) == NULL)
             continue;
-        if (run_case(&cases[i]))
-            passed++;
-        else
-            failed++;
+        ends[run_case(&cases[i])]++;
     }
-    if (passed + failed == 0)
+    if (ends[END_PASSED] + ends[END_FAILED] + ends[END_SKIPPED] == 0)
         printf("no test matches\n");
-    printf("%u passed, %u failed\n", passed, failed);
-    return failed > 0 || passed == 0 ? 1 : 0;
+    printf("%u passed, %u failed", ends[END_PASSED], ends[END_FAILED]);
+    if (ends[END_SKIPPED] > 0)
+        printf(", %u skipped", ends[END_SKIPPED]);
+    printf("\n");
+    return ends[END_FAILED] > 0 || ends[END_PASSED] + ends[END_SKIPPED] == 0 ? 1 : 0;
 }

@@ -2,8 +2,9 @@
 /* check.h - the small test runner.
  * A test file is a program: TEST(name) { CHECK(...); } for each case and no main(); link
  * tests/check.c.  `prog` runs all, `prog pattern` those whose name contains it.  Each test runs in
- * a fork (an abort or a sanitizer report fails that one only).  Prints `ok name` / `FAIL name` and
- * ends with `N passed, N failed`; exit status 1 if any failed.  CHECK ends the test at once. */
+ * a fork (an abort or a sanitizer report fails that one only).  Prints `ok name`, `FAIL name` or `skip name` and
+ * ends with `N passed, N failed`, and `, N skipped` if any were; exit status 1 if any failed.  CHECK ends the test at
+ * once. */
 #pragma once
 #include <stdint.h>
 #include <stdio.h>
@@ -20,6 +21,8 @@ void check_fail(const char *file, int line, const char *format, ...) PRINTF_LIKE
     __attribute__((noreturn));
 void check_equal_int(const char *file, int line, const char *what, long long got, long long want);
 void check_equal_text(const char *file, int line, const char *what, const char *got, const char *want);
+/* This machine cannot show what the test is about, or part of it, and why; the test goes on. */
+void check_skip(const char *format, ...) PRINTF_LIKE(1, 2);
 
 /* What a command says to its standard output, by the shell; it has to succeed. The caller frees it. */
 char *check_shell(const char *command);

@@ -153,7 +153,7 @@ world_new(void)
     struct err err = {0};
 
     if (socket == NULL || socket[0] == '\0') {
-        printf("skipped: NARU_TEST_DOCKER_SOCKET names no Docker Engine (tools/dockerd.sh start DIR)\n");
+        check_skip("NARU_TEST_DOCKER_SOCKET names no Docker Engine (tools/dockerd.sh start DIR)");
         return NULL;
     }
     struct world *w = world_open(socket);

@@ -32,7 +32,7 @@ can_make_groups(void)
         CHECK(cgroup_remove(g));
     cgroup_free(g);
     if (!can)
-        printf("skipped: no cgroups with memory and pids here\n");
+        check_skip("no cgroups with memory and pids here");
     return can;
 }
 
@@ -239,7 +239,7 @@ has_waiting_pages(void)
     const int fd = make_waiting_page(&page);
 
     if (fd < 0) {
-        printf("skipped: no userfaultfd here\n");
+        check_skip("no userfaultfd here");
         return false;
     }
     close(fd);
@@ -347,7 +347,7 @@ TEST(who_is_ending_was_not_left_behind)
     for (int i = 0; i < 10 && !was_held; i++)
         was_held = holds_an_ending_child();
     if (!was_held)
-        printf("skipped: the kernel holds nobody up\n");
+        check_skip("the kernel holds nobody up");
 }
 
 TEST(an_interrupted_script_ends_with_all_that_it_started)

@@ -12,7 +12,7 @@ static bool
 has_users(void)
 {
     if (!identity_is_possible())
-        printf("(not root: skipped)\n");
+        check_skip("not root");
     return identity_is_possible();
 }
 

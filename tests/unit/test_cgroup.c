@@ -181,7 +181,7 @@ make_real(const struct cgroup_limits *limits, struct strbuf *lacking, char name[
     (void)snprintf(name, 64, "test-%d", (int)getpid());
     g = cgroup_make(NULL, name, limits, lacking, &err);
     if (g == NULL)
-        printf("skipped: %s\n", err.message);
+        check_skip("%s", err.message);
     return g;
 }
 
