@@ -128,6 +128,32 @@ client_config_load(struct client_config *out, const char *data_dir, struct err *
     return true;
 }
 
+/* "localhost:4566" */
+static struct str
+host_and_port(const char *endpoint_url)
+{
+    const char *host = strstr(endpoint_url, "://");
+    const struct str text = str_of(host != NULL ? host + 3 : endpoint_url);
+    const ptrdiff_t slash = str_index(text, '/');
+
+    return slash < 0 ? text : str_slice(text, 0, (size_t)slash);
+}
+
+unsigned
+client_endpoint_port(const char *endpoint_url)
+{
+    const struct str text = host_and_port(endpoint_url);
+    size_t digits = 0;
+    int64_t port;
+
+    while (digits < text.len && text.at[text.len - digits - 1] >= '0' && text.at[text.len - digits - 1] <= '9')
+        digits++;
+    if (digits == text.len || text.at[text.len - digits - 1] != ':' ||
+        !str_to_i64(str_slice(text, text.len - digits, text.len), &port) || port > 65535)
+        return 0;
+    return (unsigned)port;
+}
+
 /* ---- one request ---- */
 
 /* What clients put into Host: the port is left out where it is the scheme's own. */
@@ -135,12 +161,8 @@ static void
 host_of(const char *endpoint_url, char *out, size_t size)
 {
     const bool is_tls = strncmp(endpoint_url, "https://", 8) == 0;
-    const char *host = strstr(endpoint_url, "://");
-    struct str text = str_of(host != NULL ? host + 3 : endpoint_url);
-    const ptrdiff_t slash = str_index(text, '/');
+    struct str text = host_and_port(endpoint_url);
 
-    if (slash >= 0)
-        text = str_slice(text, 0, (size_t)slash);
     if (str_ends(text, is_tls ? STR(":443") : STR(":80")))
         text = str_slice(text, 0, text.len - (is_tls ? 4 : 3));
     text_copy(out, size, text);

@@ -39,6 +39,9 @@ bool client_has_credentials(const char *data_dir); /* an installation on this ma
 bool client_config_load(struct client_config *out, const char *data_dir,
                         struct err *err) MUST_CHECK;
 
+/* 0: it names none. */
+unsigned client_endpoint_port(const char *endpoint_url);
+
 struct client;
 struct client *client_new(const struct client_config *config);
 void client_free(struct client *client);

@@ -71,13 +71,12 @@ docker_rewrite(const char *argument, const struct image_home *home, struct strbu
 static unsigned
 find_port(const char *endpoint_url)
 {
-    const char *port = getenv("NARU_PORT"), *host = strstr(endpoint_url, "://");
-    const char *colon = host != NULL ? strrchr(host + 3, ':') : NULL;
-    const size_t digits = colon != NULL ? strspn(colon + 1, "0123456789") : 0;
+    const unsigned named = client_endpoint_port(endpoint_url);
+    const char *port = getenv("NARU_PORT");
     int64_t number;
 
-    if (digits > 0 && str_to_i64((struct str){colon + 1, digits}, &number) && number > 0 && number < 65536)
-        return (unsigned)number;
+    if (named != 0)
+        return named;
     if (port != NULL && str_to_i64(str_of(port), &number) && number > 0 && number < 65536)
         return (unsigned)number;
     return 4566;

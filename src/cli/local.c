@@ -66,13 +66,9 @@ local_docker_get(const char *socket, const char *path, struct http_answer *out, 
 unsigned
 local_port(const struct client_config *config)
 {
-    const char *host = strstr(config->endpoint_url, "://");
-    const char *colon = host != NULL ? strrchr(host + 3, ':') : NULL;
-    int64_t port;
+    const unsigned port = client_endpoint_port(config->endpoint_url);
 
-    if (colon != NULL && str_to_i64(str_of(colon + 1), &port) && port > 0 && port < 65536)
-        return (unsigned)port;
-    return strncmp(config->endpoint_url, "https:", 6) == 0 ? 443 : 80;
+    return port != 0 ? port : strncmp(config->endpoint_url, "https:", 6) == 0 ? 443 : 80;
 }
 
 bool

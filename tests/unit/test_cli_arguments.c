@@ -217,6 +217,22 @@ TEST(images_that_have_to_be_here_are_told_apart)
     check_own_image("/", "-");
 }
 
+TEST(an_endpoint_names_its_port)
+{
+    static const struct {
+        const char *url;
+        unsigned port;
+    } rows[] = {
+        {"http://localhost:4600", 4600}, {"https://[::1]:4600/naru", 4600}, {"https://naru.example", 0},
+        {"http://[::1]", 0},             {"http://h/a:1", 0},               {"http://h:70000", 0},
+        {"http://h:46x", 0},             {"http://h:0", 0},                 {"http://", 0},
+        {"localhost:4566", 4566},        {"", 0},                           {"4566", 0},
+    };
+
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++)
+        CHECK_EQ(client_endpoint_port(rows[i].url), rows[i].port);
+}
+
 TEST(ecr_hosts_become_this_machine)
 {
     static const struct {
