@@ -22,6 +22,7 @@
 #include "core/requests.h"
 #include "core/rollout.h"
 #include "core/rules.h"
+#include "core/strategy.h"
 #include "core/targets.h"
 #include "core/task_lifecycle.h"
 #include "core/task_set.h"
@@ -133,6 +134,7 @@ handle(struct core *core, const struct event *ev)
         break;
     case EVENT_STOOD_STILL:
         hooks_stood_still(core, ev->stood_still.late_ms);
+        strategy_stood_still(core, ev->stood_still.late_ms);
         hearing_stood_still(core, ev->stood_still.late_ms);
         break;
 #define CASE(NAME, member, function) \

@@ -2,6 +2,7 @@
 #include "core/hearing.h"
 #include <stdio.h>
 #include "core/said.h"
+#include "core/task_lifecycle.h"
 
 /* Longer than Docker takes to come up with a machine, and an agent to look at all that it has; a machine that is
  * gone holds its services up for so long. */
@@ -63,6 +64,7 @@ hearing_stood_still(struct core *core, int64_t late_ms)
             t->ask_at_ms = core->now_ms;
         if (t->started_at_ms != 0 && t->healthy_at_ms == 0 && !will_have_grace(core, t)) /* nor did anybody check it */
             t->grace_from_ms = (t->grace_from_ms != 0 ? t->grace_from_ms : t->started_at_ms) + late_ms;
+        task_stood_still(core, t, late_ms);
         hearing_begin(core, t);
         core_queue(core, t->service);
     }

@@ -323,15 +323,13 @@ hooks_resume(struct core *core, struct service *s)
 void
 hooks_stood_still(struct core *core, int64_t late_ms)
 {
-    const int64_t least_ms = core->now_ms + REPORTS_TAKE_MS;
-
     for (struct service *s = core->services; s != NULL; s = s->next) {
         struct course *c = &s->course;
 
         for (int i = 0; i < c->hook_count; i++) {
             if (!needs_us(c, &c->hooks[i]))
                 continue;
-            c->hooks[i].expires_at_ms = later(c->hooks[i].expires_at_ms + late_ms, least_ms);
+            c->hooks[i].expires_at_ms = extended_ms(core, c->hooks[i].expires_at_ms, late_ms);
             core_touch_service(core, s);
         }
     }

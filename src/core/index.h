@@ -135,3 +135,10 @@ later(int64_t a, int64_t b)
 {
     return a > b ? a : b;
 }
+
+/* When a time is over that was to be over at `end_ms`, now that naru stood still for so long. */
+static inline int64_t
+extended_ms(const struct core *core, int64_t end_ms, int64_t late_ms)
+{
+    return later(end_ms + late_ms, core->now_ms + REPORTS_TAKE_MS);
+}

@@ -807,6 +807,19 @@ strategy_move(struct core *core, struct service *s)
     return keep_fleets(core, s, &sc) > 0 || advance_stage(core, s, &sc);
 }
 
+void
+strategy_stood_still(struct core *core, int64_t late_ms)
+{
+    for (struct service *s = core->services; s != NULL; s = s->next) {
+        struct course *c = &s->course;
+
+        if (!c->is_on)
+            continue;
+        c->stage_at_ms = extended_ms(core, work_end_ms(core, c), late_ms) - STAGE_MAX_MS;
+        core_touch_service(core, s);
+    }
+}
+
 int64_t
 strategy_deadline_ms(const struct core *core, const struct service *s)
 {

@@ -33,6 +33,8 @@ void strategy_size_changed(struct service *s);
 bool strategy_move(struct core *core, struct service *s);
 /* Only the old tasks' end is waited for: the breaker watches no more, and nobody can go back. */
 bool strategy_is_cleaning_up(const struct service *s);
+/* naru stood still for so long: the work of a stage has that time in addition. */
+void strategy_stood_still(struct core *core, int64_t late_ms);
 int64_t strategy_deadline_ms(const struct core *core, const struct service *s);
 /* The base to which a rollback of the course would return; NULL: there is none, or not any more. */
 struct deployment *strategy_rollback_target(const struct service *s);

@@ -403,11 +403,18 @@ judge_health(struct core *core, struct task *t)
     }
 }
 
-/* What began while naru was away has its whole time again. */
+/* What was under way while naru was away has its whole time again. */
 static int64_t
 start_end_ms(const struct core *core, const struct task *t)
 {
-    return later(t->created_at_ms, core->index->resumed_at_ms) + core->options.start_timeout_ms;
+    return later(later(t->created_at_ms, core->index->resumed_at_ms), t->start_from_ms) + core->options.start_timeout_ms;
+}
+
+void
+task_stood_still(struct core *core, struct task *t, int64_t late_ms)
+{
+    if (is_starting(t))
+        t->start_from_ms = extended_ms(core, start_end_ms(core, t), late_ms) - core->options.start_timeout_ms;
 }
 
 static void

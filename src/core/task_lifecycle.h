@@ -29,6 +29,8 @@ void task_state_changed(struct core *core, const struct ev_task_state *ev);
 /* Makes every move of the task's own that is due: registers targets, notes health, asks again, gives
  * up waiting.  May settle the task. */
 void task_advance(struct core *core, struct task *t);
+/* naru stood still for so long: a start has that time in addition. */
+void task_stood_still(struct core *core, struct task *t, int64_t late_ms);
 /* When task_advance() has something to do next, or INT64_MAX. */
 int64_t task_deadline_ms(const struct core *core, const struct task *t);
 /* After a restart: what the hands must know of the task. */

@@ -179,7 +179,7 @@ struct course {
     int share;             /* of production traffic led to the new deployment, in 1/1000 */
     int test_share;
     int64_t began_at_ms;   /* the whole */
-    int64_t stage_at_ms;   /* its present stage, or when the protection that held it up ends */
+    int64_t stage_at_ms;   /* from when its present stage has its time: since it began, or was held up last */
     int64_t wait_until_ms; /* bake time; 0: none */
     enum lifecycle_stage hook_stage;  /* whose hooks these are; NONE: of the present stage */
     struct hook_run hooks[HOOKS_MAX];

@@ -103,6 +103,7 @@ struct task {
     bool is_settled;                     /* STOPPED and out of every target group */
     bool is_unheard;                     /* nobody watched, and its agent did not speak of it yet: hearing.h */
     int64_t unheard_since_ms;            /* without the time in which its agent could not speak */
+    int64_t start_from_ms;               /* its start has its time from then on, after naru stood still; 0: it did not */
     int64_t grace_from_ms;               /* its grace period begins anew then, after nobody watched; 0: it does not */
     bool is_dirty;                       /* will be persisted at the end of this step */
 };

@@ -633,6 +633,60 @@ TEST(the_time_of_a_hook_is_longer_by_that_in_which_naru_stood_still)
     CHECK_TRACE(st, "720000 SUCCEEDED h1#1 | start t1\n");
 }
 
+/* Its virtual machine was paused over night. */
+TEST(a_start_is_given_the_time_in_which_naru_stood_still)
+{
+    cleanup_story struct story *st = story_new(&unchecked);
+
+    story_pending(st, 1);
+    story_at(st, HOURS(12));
+    stood_still(st, HOURS(10));
+    story_pending(st, 1);
+    CHECK(task_is_wanted(story_task(st, 1)));
+    story_at(st, HOURS(13) - 1);
+    story_clock(st);
+    CHECK(task_is_wanted(story_task(st, 1)));
+    story_at(st, HOURS(13));
+    story_clock(st);
+    CHECK(!task_is_wanted(story_task(st, 1)));
+}
+
+/* What was told meanwhile is on its way. */
+TEST(a_start_whose_time_ended_while_naru_stood_still_gets_a_moment)
+{
+    cleanup_story struct story *st = story_new(&unchecked);
+
+    story_pending(st, 1);
+    story_at(st, HOURS(3) + 3000);
+    stood_still(st, 3000);
+    CHECK(task_is_wanted(story_task(st, 1)));
+    story_running(st, 1);
+    CHECK_EQ(story_task(st, 1)->last_status, TASK_RUNNING);
+}
+
+TEST(the_work_of_a_stage_is_given_the_time_in_which_naru_stood_still)
+{
+    struct story_options o = {.desired_count = 1, STORY_USUAL, .strategy = {.strategy = STRATEGY_BLUE_GREEN}};
+    cleanup_story struct story *st = story_new(&o);
+
+    story_run_and_heal(st, 1, 1);
+    story_in_force(st);
+    story_update(st, 2);
+    story_running(st, 2);
+    story_at(st, HOURS(60));
+    stood_still(st, HOURS(50));
+    story_running(st, 1);
+    story_running(st, 2);
+    CHECK_EQ(service_current(story_service(st))->status, SD_IN_PROGRESS);
+    CHECK_EQ(story_stage(st), STAGE_SCALE_UP);
+    story_at(st, HOURS(74) - 1);
+    story_clock(st);
+    CHECK_EQ(service_current(story_service(st))->status, SD_IN_PROGRESS);
+    story_at(st, HOURS(74));
+    story_clock(st);
+    CHECK_EQ(service_current(story_service(st))->status, SD_ROLLBACK_IN_PROGRESS);
+}
+
 /* Over the weekend, for instance. */
 TEST(a_stage_has_its_whole_time_again)
 {
