@@ -555,7 +555,7 @@ MUTATIONS = [
     ("a start that nobody saw took too long", "task_lifecycle.c",
      "later(t->created_at_ms, core->index->resumed_at_ms)", "t->created_at_ms", "promise 5"),
     ("who said nothing is seldom asked again", "task_lifecycle.c",
-     "progress == TARGETS_DECIDED && !t->is_unheard ? ASK_RUNNING_MS", "progress == TARGETS_DECIDED ? ASK_RUNNING_MS",
+     "progress == TARGETS_DECIDED && !t->is_unheard ? next_ask_ms", "progress == TARGETS_DECIDED ? next_ask_ms",
      "promise 3"),
     ("a machine that says nothing is waited for for ever", "hearing.c",
      "    return core->now_ms < patience_ends_ms(t);\n", "    return true;\n", "promise 3"),

@@ -2,6 +2,7 @@
 #include "core/task_lifecycle.h"
 #include <assert.h>
 #include <stdio.h>
+#include "base/hash.h"
 #include "core/evidence.h"
 #include "core/gpus.h"
 #include "core/hearing.h"
@@ -17,6 +18,7 @@
  */
 #define ASK_PENDING_MS 30000
 #define ASK_RUNNING_MS 300000
+#define ASK_TOGETHER_MS 10000 /* of those that run: an agent looks at each, and all at once are many */
 #define ASK_INITIAL_MS 30000 /* running, its targets not decided yet */
 #define ASK_DRAINING_MS 10000
 #define ASK_UNREGISTERED_MS 5000
@@ -428,6 +430,16 @@ advance_starting(struct core *core, struct task *t)
     }
 }
 
+/* When it is its turn among all that run. */
+static int64_t
+next_ask_ms(const struct core *core, const struct task *t)
+{
+    const uint64_t turns = ASK_RUNNING_MS / ASK_TOGETHER_MS;
+    const int64_t turn_ms = (int64_t)(hash_text(str_of(t->id), turns) % turns) * ASK_TOGETHER_MS;
+
+    return core->now_ms + ASK_RUNNING_MS - (core->now_ms - turn_ms) % ASK_RUNNING_MS;
+}
+
 static void
 advance_running(struct core *core, struct task *t)
 {
@@ -441,8 +453,8 @@ advance_running(struct core *core, struct task *t)
     if (core->now_ms >= t->ask_at_ms) {
         emit_start(core, t, /* is_repeated= */ true);
         targets_ask_again(core, t);
-        t->ask_at_ms = core->now_ms + (progress == TARGETS_DECIDED && !t->is_unheard ? ASK_RUNNING_MS
-                                                                                     : ASK_INITIAL_MS);
+        t->ask_at_ms = progress == TARGETS_DECIDED && !t->is_unheard ? next_ask_ms(core, t)
+                                                                     : core->now_ms + ASK_INITIAL_MS;
     }
     if (progress == TARGETS_MISSING)
         t->ask_at_ms = earlier(t->ask_at_ms, core->now_ms + ASK_UNREGISTERED_MS);

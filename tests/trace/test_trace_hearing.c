@@ -535,6 +535,31 @@ TEST(a_docker_that_comes_and_goes_holds_nobody_up_for_ever)
     CHECK(strstr(strbuf_cstr(&st->trace), "start t3") != NULL);
 }
 
+/* An agent that had to look at all that it has in one moment would have nothing else to do in that. */
+TEST(what_runs_is_looked_after_every_five_minutes_and_not_all_at_once)
+{
+    struct story_options o = unchecked;
+    cleanup_story struct story *st = NULL;
+    int looks[21] = {0};
+
+    o.desired_count = 20;
+    st = story_new(&o);
+    for (int t = 1; t <= 20; t++)
+        story_running(st, t);
+    story_at(st, MINUTES(6));
+    story_clock(st);
+    for (int64_t at_ms = MINUTES(6) + 10000; at_ms <= MINUTES(11); at_ms += 10000) {
+        story_at(st, at_ms);
+        story_clock(st);
+        CHECK(st->effects.count <= 5);
+        for (int i = 0; i < st->effects.count; i++)
+            for (int t = 1; t <= 20 && st->effects.at[i].type == EFFECT_TASK_START; t++)
+                looks[t] += strcmp(st->effects.at[i].task_start.task_arn, story_task(st, t)->arn) == 0;
+    }
+    for (int t = 1; t <= 20; t++)
+        CHECK_EQ(looks[t], 1);
+}
+
 /* ---- what is said of it ---- */
 
 static int
