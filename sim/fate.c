@@ -90,7 +90,7 @@ fate_done(struct fate *f)
 bool
 fate_stood_still(const struct core *core, int64_t naru_now_ms, struct event *out)
 {
-    *out = (struct event){.type = EVENT_STOOD_STILL, .stood_still = {core_stood_still_ms(core, naru_now_ms)}};
+    *out = (struct event){.type = EVENT_STOOD_STILL, .stood_still = {core_stood_still_ms(core, INT64_MAX, naru_now_ms)}};
     return out->stood_still.late_ms > 0;
 }
 

@@ -280,9 +280,9 @@ core_deadline_ms(const struct core *core)
 }
 
 int64_t
-core_stood_still_ms(const struct core *core, int64_t now_ms)
+core_stood_still_ms(const struct core *core, int64_t look_ms, int64_t now_ms)
 {
-    const int64_t late_ms = now_ms - core_deadline_ms(core);
+    const int64_t late_ms = now_ms - earlier(core_deadline_ms(core), look_ms);
 
     return late_ms > STOOD_STILL_MS ? late_ms : 0;
 }

@@ -60,9 +60,10 @@ void core_step(struct core *core, const struct event *event, int64_t now_ms, str
 
 /* When EVENT_CLOCK is next due (a deadline, a back-off, a grace period), or INT64_MAX. */
 int64_t core_deadline_ms(const struct core *core);
-/* How much later than that it is by now, if naru itself stood still meanwhile (seconds; less is a busy moment); else 0.
- * Whoever drives the core tells it that first, by EVENT_STOOD_STILL. */
-int64_t core_stood_still_ms(const struct core *core, int64_t now_ms);
+/* How much later than that it is by now, or than `look_ms`, at which whoever drives the core was to look at the clock in
+ * any case; if naru itself stood still meanwhile (seconds; less is a busy moment), else 0.  The core is told that first,
+ * by EVENT_STOOD_STILL. */
+int64_t core_stood_still_ms(const struct core *core, int64_t look_ms, int64_t now_ms);
 
 /* Store rows.  core_row() gives the row's document, or NULL if the object is gone (delete it).
  * core_load() takes rows back, any order; core_link() puts together what belongs together, false if

@@ -276,7 +276,7 @@ struct ev_alarm_state {
     bool is_alarm; /* ALARM; else OK or INSUFFICIENT_DATA, which are no failure */
 };
 
-/* naru itself did not run for a while: the present step comes so much later than core_deadline_ms().  What its hands
+/* naru itself did not run for a while: the present step comes so much later than it was to come.  What its hands
  * have to report of that time is on its way at best. */
 struct ev_stood_still {
     int64_t late_ms;

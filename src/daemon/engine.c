@@ -14,7 +14,7 @@
 #include "io/loop.h"
 
 #define COMMIT_RETRY_MS 1000
-#define DEADLINE_MAX_MS 60000
+#define LOOK_EVERY_MS 1000 /* at the clock: who only comes when something is due does not see that it stood still before */
 #define READ_PATIENCE_MS 10000
 
 /* A caller that waits on its own stack for the commit of what it did. */
@@ -48,6 +48,7 @@ struct engine {
     bool is_commit_failing;
     atomic_bool is_started;  /* and the core whole */
     int64_t wall_at_start_ms, monotonic_at_start_ms;
+    int64_t look_ms; /* the next look at the clock, at the latest */
     atomic_bool is_stopping;
 };
 
@@ -348,14 +349,25 @@ perform(struct engine *e, bool is_late)
 static void
 arm_deadline(struct engine *e)
 {
-    const int64_t due = core_deadline_ms(e->core);
-    int64_t delay = due == INT64_MAX ? DEADLINE_MAX_MS : due - engine_now_ms(e);
+    const int64_t due_ms = core_deadline_ms(e->core),
+                  delay_ms = (due_ms < e->look_ms ? due_ms : e->look_ms) - engine_now_ms(e);
 
     if (e->deadline == NULL)
         return; /* stopping */
-    if (delay > DEADLINE_MAX_MS)
-        delay = DEADLINE_MAX_MS;
-    loop_timer_set(e->deadline, delay < 1 ? 1 : delay);
+    loop_timer_set(e->deadline, delay_ms < 1 ? 1 : delay_ms);
+}
+
+/* Before anybody looks: between what a caller has seen and the event that he makes of it nothing else may happen. */
+static void
+tell_if_stood_still(struct engine *e)
+{
+    const int64_t now_ms = engine_now_ms(e), late_ms = core_stood_still_ms(e->core, e->look_ms, now_ms);
+
+    e->look_ms = now_ms + LOOK_EVERY_MS;
+    if (late_ms == 0)
+        return;
+    log_info("engine.stood_still", "late_ms=%lld", (long long)late_ms);
+    core_step(e->core, &(struct event){.type = EVENT_STOOD_STILL, .stood_still = {late_ms}}, now_ms, &e->fresh);
 }
 
 static void step_now(struct engine *e, const struct event *event);
@@ -368,6 +380,7 @@ flush(void *arg)
 
     begin_turn(e); /* a try of the timer's has none yet */
     e->is_flush_posted = false;
+    tell_if_stood_still(e);
     if (!commit(e, &err)) {
         if (!e->is_commit_failing)
             log_error("engine.commit_failed", "error=%s", log_quote(err.message));
@@ -410,18 +423,6 @@ engine_step(struct engine *e, const struct event *event)
     if (event->type != EVENT_CLOCK)
         log_debug("core.event", "event=%s", event_name(event->type));
     core_step(e->core, event, engine_now_ms(e), &e->fresh);
-}
-
-/* Before anybody looks: between what a caller has seen and the event that he makes of it nothing else may happen. */
-static void
-tell_if_stood_still(struct engine *e)
-{
-    const int64_t now_ms = engine_now_ms(e), late_ms = core_stood_still_ms(e->core, now_ms);
-
-    if (late_ms == 0)
-        return;
-    log_info("engine.stood_still", "late_ms=%lld", (long long)late_ms);
-    core_step(e->core, &(struct event){.type = EVENT_STOOD_STILL, .stood_still = {late_ms}}, now_ms, &e->fresh);
 }
 
 static void
@@ -542,6 +543,7 @@ resume(struct engine *e)
     begin_agent(e);
     core_resume(e->core, engine_now_ms(e), &e->fresh);
     balancer_apply(e->balancer, balancer_view_of(e->core));
+    e->look_ms = engine_now_ms(e) + LOOK_EVERY_MS;
     flush(e);
 }
 

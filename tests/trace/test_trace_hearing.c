@@ -382,9 +382,11 @@ TEST(naru_stood_still_if_it_is_seconds_late)
     cleanup_story struct story *st = updating();
     const int64_t due_ms = core_deadline_ms(st->core);
 
-    CHECK_EQ(core_stood_still_ms(st->core, due_ms - 1), 0);
-    CHECK_EQ(core_stood_still_ms(st->core, due_ms + 2000), 0);
-    CHECK_EQ(core_stood_still_ms(st->core, due_ms + 2001), 2001);
+    CHECK_EQ(core_stood_still_ms(st->core, INT64_MAX, due_ms - 1), 0);
+    CHECK_EQ(core_stood_still_ms(st->core, INT64_MAX, due_ms + 2000), 0);
+    CHECK_EQ(core_stood_still_ms(st->core, INT64_MAX, due_ms + 2001), 2001);
+    CHECK_EQ(core_stood_still_ms(st->core, due_ms - 9000, due_ms - 7000), 0);
+    CHECK_EQ(core_stood_still_ms(st->core, due_ms - 9000, due_ms), 9000);
 }
 
 /* t2 has been RUNNING for ten seconds when naru is stopped; t2 crashes after twenty. */

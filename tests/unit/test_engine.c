@@ -652,6 +652,22 @@ TEST(after_it_stood_still_it_asks_what_became_of_its_tasks_before_anybody_looks)
     end_world(&w);
 }
 
+/* Its next deadline is that of a start, in half a minute. */
+TEST(it_sees_that_it_stood_still_also_before_anything_is_due)
+{
+    struct world w = new_world();
+    struct late l = {.engine = w.engine};
+    struct look k = {.late = &l};
+
+    CHECK(engine_run(w.engine, create_tasks, &l));
+    CHECK(engine_run(w.engine, look_and_step, &k));
+    CHECK(!k.was_unheard);
+    atomic_fetch_add(&ahead_ms, 10000);
+    CHECK(engine_run(w.engine, look_and_step, &k));
+    CHECK(k.was_unheard);
+    end_world(&w);
+}
+
 /* ---- images of our own registry by their digest ---- */
 
 struct by_digest {
