@@ -540,7 +540,7 @@ MUTATIONS = [
      "return part < 1 ? 1 : (int)part;\n    case THRESHOLD_BOUNDED", "return (int)part;\n    case THRESHOLD_BOUNDED", "ecs.md 5.8"),
     # ---- what is known after a restart ----
     ("after a restart rows are taken for what is", "deployment.c",
-     "s->status == SERVICE_ACTIVE && hearing_awaits(core, s);", "false;", "promises 2, 5 and 7"),
+     "s->status == SERVICE_ACTIVE ? hearing_awaited(core, s) : NULL;", "NULL;", "promises 2, 5 and 7"),
     ("time that nobody saw proves that a task is well", "find.c",
      "    if (t->is_unheard && t->healthy_at_ms == 0)\n        return false; /* it may have ended since then */\n", "",
      "promise 5"),

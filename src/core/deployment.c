@@ -410,6 +410,7 @@ next_deadline_ms(const struct core *core, const struct service *s)
 void
 deployment_advance(struct core *core, struct service *s, struct effects *out)
 {
+    const struct task *awaited;
     int rounds = 0;
 
     assert(core->index->out == out);
@@ -417,9 +418,10 @@ deployment_advance(struct core *core, struct service *s, struct effects *out)
         next = t->next_live;
         task_advance(core, t);
     }
-    s->is_awaiting_word = s->status == SERVICE_ACTIVE && hearing_awaits(core, s);
+    awaited = s->status == SERVICE_ACTIVE ? hearing_awaited(core, s) : NULL;
+    s->is_awaiting_word = awaited != NULL;
     if (s->is_awaiting_word) {
-        hearing_complain(core, s);
+        hearing_complain(core, s, awaited);
         progress_awaits_word(core, s);
         (void)rollout_judge(core, s); /* what was told already counts at once */
         if (s->is_external)

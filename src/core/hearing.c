@@ -111,9 +111,8 @@ hearing_awaits_task(const struct core *core, const struct task *t)
     return false;
 }
 
-/* The one of the service that is waited for since the longest, or of its hooks; NULL: none is. */
-static const struct task *
-longest_awaited(const struct core *core, const struct service *s)
+const struct task *
+hearing_awaited(const struct core *core, const struct service *s)
 {
     const struct task *longest = NULL;
 
@@ -132,16 +131,10 @@ longest_awaited(const struct core *core, const struct service *s)
     return longest;
 }
 
-bool
-hearing_awaits(const struct core *core, const struct service *s)
-{
-    return longest_awaited(core, s) != NULL;
-}
-
 int64_t
 hearing_deadline_ms(const struct core *core, const struct service *s)
 {
-    const struct task *t = longest_awaited(core, s);
+    const struct task *t = hearing_awaited(core, s);
 
     if (t == NULL)
         return INT64_MAX;
@@ -151,35 +144,30 @@ hearing_deadline_ms(const struct core *core, const struct service *s)
 }
 
 void
-hearing_complain(struct core *core, struct service *s)
+hearing_complain(struct core *core, struct service *s, const struct task *awaited)
 {
-    const struct task *t = longest_awaited(core, s);
     char text[REASON_SIZE];
 
-    if (t == NULL || core->now_ms < t->unheard_since_ms + COMPLAINT_AFTER_MS)
+    if (core->now_ms < awaited->unheard_since_ms + COMPLAINT_AFTER_MS)
         return;
     snprintf(text, sizeof(text),
              "(service %.255s) is waiting for the container agent to report the state of (task %s). No tasks are "
              "started or stopped until then.",
-             s->name, t->id);
+             s->name, awaited->id);
     said_complaint(core, s, text);
 }
 
 /* ---- agents ---- */
 
-/* One without an instance may run wherever an agent works. */
-static bool
-may_be_on(const struct core *core, const struct task *t, const struct host *h)
-{
-    return t->instance != NULL ? t->instance->machine == h : !any_is_up(core);
-}
-
-/* It has the whole time from its first word on; later only what it was away for does not count. */
+/* It has the whole time from its first word on; later only what it was away for does not count.  A task without an
+ * instance may run wherever an agent works. */
 void
 hearing_agent_comes(struct core *core, const struct host *h)
 {
+    const bool is_alone = !any_is_up(core);
+
     for (struct task *t = core->tasks; t != NULL; t = t->next) {
-        if (!may_have_ended(t) || !may_be_on(core, t, h))
+        if (!may_have_ended(t) || (t->instance != NULL ? t->instance->machine != h : !is_alone))
             continue;
         if (!h->is_heard)
             t->unheard_since_ms = core->now_ms;

@@ -19,13 +19,13 @@ void hearing_end_all(struct core *core);
 void hearing_stood_still(struct core *core, int64_t late_ms);
 /* Is the agent's word of the task still waited for?  Who is given up is judged by what else is known. */
 bool hearing_awaits_task(const struct core *core, const struct task *t);
-/* Does the service wait for what agents have to say of its tasks, or of those of its hooks?  Not for a
- * machine without Docker while others work, and not for ever for an agent that says nothing. */
-bool hearing_awaits(const struct core *core, const struct service *s);
+/* The task of the service, or of its hooks, of which it waits for an agent's word since the longest; NULL: it waits for
+ * none.  Not for a machine without Docker while others work, and not for ever for an agent that says nothing. */
+const struct task *hearing_awaited(const struct core *core, const struct service *s);
 /* When the next of those who say nothing is given up, or complained of; or INT64_MAX. */
 int64_t hearing_deadline_ms(const struct core *core, const struct service *s);
-/* Says as an event of the service that waits what it waits for, if that takes long. */
-void hearing_complain(struct core *core, struct service *s);
+/* Says as an event of the service that it waits for the task, if that takes long. */
+void hearing_complain(struct core *core, struct service *s, const struct task *awaited);
 /* Before that is noted: an agent comes, for the first time or again. */
 void hearing_agent_comes(struct core *core, const struct host *h);
 /* After it was noted that an agent came or went: whoever waits looks again. */
