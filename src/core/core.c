@@ -262,7 +262,7 @@ core_step(struct core *core, const struct event *event, int64_t now_ms, struct e
     core->now_ms = now_ms;
     core->index->out = out;
     core->index->step++;
-    progress_was_late(core, now_ms - due_ms);
+    progress_was_late(core, event->type == EVENT_STOOD_STILL ? event->stood_still.late_ms : now_ms - due_ms);
     handle(core, event);
     advance(core, out);
     emit_persists(core);

@@ -17,8 +17,8 @@ void progress_awaits_word(struct core *core, struct service *s);
 int64_t progress_deadline_ms(const struct core *core, const struct service *s);
 /* An agent came or went: clocks that stand or run may have to change. */
 void progress_agents_changed(struct core *core);
-/* The step under way comes so long after the core's deadline: nobody looked meanwhile, and it does
- * not count. */
+/* The step under way comes so much later than it was to: nobody looked meanwhile, and it does not
+ * count. */
 void progress_was_late(struct core *core, int64_t late_ms);
 /* Orders were performed late: whatever runs, runs from now on. */
 void progress_anew(struct core *core);
