@@ -7,6 +7,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include "agent/internal.h"
+#include "base/hash.h"
 #include "base/log.h"
 
 /* ---- jobs ---- */
@@ -98,11 +99,7 @@ job_post(struct job *job, struct crew *crew)
 static unsigned
 bucket_of(const char *id)
 {
-    uint32_t hash = 2166136261u;
-
-    for (; *id != '\0'; id++)
-        hash = (hash ^ (unsigned char)*id) * 16777619u;
-    return hash % RUNNER_BUCKETS;
+    return (unsigned)(hash_text(str_of(id), 0) % RUNNER_BUCKETS);
 }
 
 struct runner *

@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include "base/clock.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "daemon/effects.h"
 #include "daemon/envelope.h"
@@ -145,23 +146,13 @@ struct written {
     size_t size;
 };
 
-static uint64_t
-row_hash(const struct ef_persist *row)
-{
-    uint64_t hash = 14695981039346656037u + (uint64_t)row->kind;
-
-    for (const char *p = row->key; *p != '\0'; p++)
-        hash = (hash ^ (unsigned char)*p) * 1099511628211u;
-    return hash;
-}
-
 /* True the first time a row is seen. */
 static bool
 is_first_mention(struct written *w, const struct effects *all, int index)
 {
     const struct ef_persist *row = &all->at[index].persist;
 
-    for (size_t i = row_hash(row) % w->size;; i = (i + 1) % w->size) {
+    for (size_t i = hash_text(str_of(row->key), (uint64_t)row->kind) % w->size;; i = (i + 1) % w->size) {
         const struct ef_persist *other;
 
         if (w->slots[i] == 0) {

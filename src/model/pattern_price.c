@@ -4,6 +4,7 @@
  * back to one place, on a circle, doubles with each round (exponential); a pair of two loops that both go on by the same
  * characters, the one having led to the other, makes as many ways as there are characters. */
 #include <stdatomic.h>
+#include "base/hash.h"
 #include "model/pattern_program.h"
 
 #define EDGES_MAX 1000
@@ -409,11 +410,7 @@ memory_leave(void)
 static unsigned
 set_of(struct str text, bool ignores_case)
 {
-    uint32_t hash = ignores_case ? 2166136261u : 2166136260u; /* FNV-1a */
-
-    for (size_t i = 0; i < text.len; i++)
-        hash = (hash ^ (unsigned char)text.at[i]) * 16777619u;
-    return (hash ^ hash >> 16) % MEMORY_SETS;
+    return (unsigned)(hash_text(text, ignores_case) % MEMORY_SETS);
 }
 
 static bool

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "pipeline/cron.h"
 
+#include "base/hash.h"
 #include "pipeline/groovy/date_zone.h"
 
 struct field {
@@ -16,11 +17,9 @@ static const struct field fields[] = {
 static uint32_t
 hash(struct str job, size_t field)
 {
-    uint32_t h = 2166136261u;
+    const char number = (char)(field + 1);
+    const uint32_t h = hash_fnv_32(hash_fnv_32(HASH_FNV_32, job), (struct str){&number, 1});
 
-    for (size_t i = 0; i < job.len; i++)
-        h = (h ^ (unsigned char)job.at[i]) * 16777619u;
-    h = (h ^ (uint32_t)(field + 1)) * 16777619u;
     return h ^ (h >> 15);
 }
 

@@ -3,6 +3,8 @@
  * one or two looks at the disk, which made up half of a HEAD. Kept for the repositories that were asked for last. */
 #include "registry/internal.h"
 
+#include "base/hash.h"
+
 #define PLACES_KEPT 64
 
 struct places {
@@ -17,14 +19,7 @@ struct places {
 uint32_t
 place_hash(const char *region, const char *name)
 {
-    uint32_t hash = 2166136261u; /* FNV-1a */
-
-    for (const char *c = region; *c; c++)
-        hash = (hash ^ (unsigned char)*c) * 16777619u;
-    hash = (hash ^ '/') * 16777619u;
-    for (const char *c = name; *c; c++)
-        hash = (hash ^ (unsigned char)*c) * 16777619u;
-    return hash;
+    return (uint32_t)hash_text(str_of(name), hash_text(str_of(region), 0));
 }
 
 struct places *

@@ -145,6 +145,13 @@ TEST(an_arena_of_megabytes_is_as_any_other)
     }
 }
 
+TEST(what_is_written_down_has_the_hash_of_every_version)
+{
+    CHECK(hash_fnv_32(HASH_FNV_32, STR("foobar")) == 0xbf9cf968u);
+    CHECK(hash_fnv_64(HASH_FNV_64, STR("foobar")) == 0x85944171f73967e8u);
+    CHECK(hash_fnv_32(hash_fnv_32(HASH_FNV_32, STR("foo")), STR("bar")) == 0xbf9cf968u);
+}
+
 /* Each word is multiplied; with the one that made a factor 0 all before it was out of the hash. */
 TEST(no_word_takes_the_seed_out_of_a_hash)
 {

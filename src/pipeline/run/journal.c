@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 #include "base/clock.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "io/file.h"
 #include "pipeline/run/journal_thrown.h"
@@ -94,11 +95,7 @@ struct journal {
 static uint64_t
 hash_of(const char *s)
 {
-    uint64_t h = 14695981039346656037u;
-
-    for (; *s != '\0'; s++)
-        h = (h ^ (unsigned char)*s) * 1099511628211u;
-    return h;
+    return hash_fnv_64(HASH_FNV_64, str_of(s));
 }
 
 static char *

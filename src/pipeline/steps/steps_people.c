@@ -3,6 +3,7 @@
  * and properties. */
 #include <stdio.h>
 #include "base/clock.h"
+#include "base/hash.h"
 #include "pipeline/run/job_properties.h"
 #include "pipeline/run/journal.h"
 #include "pipeline/run/credentials.h"
@@ -111,12 +112,8 @@ ask(struct run *run, const struct node *at, const struct question *q, struct map
 static struct str
 default_id(struct run *run, struct str message)
 {
-    uint32_t h = 2166136261u;
+    const uint32_t h = hash_fnv_32(hash_fnv_32(HASH_FNV_32, message), str_of(flow_path(run)));
 
-    for (size_t i = 0; i < message.len; i++)
-        h = (h ^ (unsigned char)message.at[i]) * 16777619u;
-    for (const char *c = flow_path(run); *c != '\0'; c++)
-        h = (h ^ (unsigned char)*c) * 16777619u;
     return str_of(arena_format(&run->arena, "%08x", h));
 }
 
