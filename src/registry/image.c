@@ -752,6 +752,18 @@ tag_remove(struct registry *reg, const char *region, const char *repository, con
     return is_removed && disk_sync_parent(path, err);
 }
 
+/* What is known of an image that is gone. Where a leaf stays, a start removes it. */
+static void
+image_leaves_remove(const struct registry *reg, const char *region, const char *repository, const char *digest)
+{
+    static const char *const leaves[] = {"_pulls", "_replicated", "_scans"};
+
+    for (size_t i = 0; i < ARRAY_COUNT(leaves); i++) {
+        cleanup_free char *path = repository_leaf_path(reg, region, repository, leaves[i], digest_hex(str_of(digest)));
+        unlink(path);
+    }
+}
+
 static bool
 image_remove(struct registry *reg, const char *region, const char *repository,
              const struct json *image, struct json *removed, struct err *err)
@@ -775,8 +787,7 @@ image_remove(struct registry *reg, const char *region, const char *repository,
         (subject != NULL &&
          !referrer_unlink(reg, region, repository, str_of(subject), str_of(digest), err)))
         return false;
-    cleanup_free char *pull = pull_path(reg, region, repository, digest);
-    unlink(pull);
+    image_leaves_remove(reg, region, repository, digest);
     for (size_t i = 0; i < json_size(tags); i++)
         removed_add(removed, digest, json_cstr(json_at(tags, i), ""));
     if (json_size(tags) == 0)

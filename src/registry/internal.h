@@ -363,7 +363,7 @@ bool repository_ensure(struct registry *reg, const char *region, const char *nam
                        const char *reason, struct err *err) MUST_CHECK;
 
 /* ---- scan.c ---- */
-/* Removes what `leaf` ("_scans") still has of images that are gone. */
+/* Removes what `leaf` ("_scans") still has of images that are gone: at a start, as they take along what they have. */
 void image_leaves_prune(struct registry *reg, const char *region, const char *repository,
                         const char *leaf);
 

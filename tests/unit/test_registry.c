@@ -270,6 +270,28 @@ TEST(a_repository_is_deleted_where_nothing_can_be_made)
     CHECK(!file_exists(path));
 }
 
+/* What is known of it beside its record; nobody has to look for it among that of ten thousand others. */
+TEST(a_deleted_image_takes_what_is_known_of_it_along)
+{
+    static const char *const leaves[] = {"_pulls", "_replicated", "_scans"};
+    REGISTRY(w);
+    char digest[REGISTRY_DIGEST_SIZE];
+    struct err err = {0};
+
+    CHECK(put_image(w.reg, "my-app", "v1", "one", digest));
+    for (size_t i = 0; i < ARRAY_COUNT(leaves); i++) {
+        cleanup_free char *folder = repository_path(w.reg, REGION, "my-app", leaves[i]);
+        cleanup_free char *leaf = text_format("%s/%s", folder, digest + 7), *other = text_format("%s/of-another", folder);
+        CHECK(mkdir(folder, 0750) == 0 && file_write_atomic(leaf, STR("{}"), 0640, &err) &&
+              file_write_atomic(other, STR("{}"), 0640, &err));
+    }
+    CHECK(registry_image_delete(w.reg, REGION, "my-app", "v1", NULL, &err));
+    for (size_t i = 0; i < ARRAY_COUNT(leaves); i++) {
+        cleanup_free char *folder = repository_path(w.reg, REGION, "my-app", leaves[i]);
+        CHECK_EQ(files_below(folder), 1);
+    }
+}
+
 TEST(a_new_repository_inherits_nothing)
 {
     REGISTRY(w);

@@ -147,6 +147,27 @@ TEST(a_damaged_record_is_none_that_is_settled)
     }
 }
 
+/* As a kill leaves it; later each image takes its own along. */
+TEST(a_start_removes_the_records_of_images_that_are_gone)
+{
+    REPLICATED(w);
+    const int64_t end_ms = clock_monotonic_ms() + 60000;
+    struct err err = {0};
+
+    image_push(&w);
+    cleanup_free char *gone = digest_of(STR("gone"));
+    cleanup_free char *folder = repository_path(w.reg, REGION, "my-app", "_replicated");
+    cleanup_free char *left = text_format("%s/%s", folder, gone + 7), *path = record_of(&w);
+    CHECK(mkdir(folder, 0750) == 0 && file_write_atomic(left, STR("{}"), 0640, &err) &&
+          file_write_atomic(path, STR("{}"), 0640, &err));
+    registry_start_replicating(w.reg, w.dir);
+    while (file_exists(left)) {
+        CHECK(clock_monotonic_ms() < end_ms);
+        clock_sleep_ms(2);
+    }
+    CHECK(file_exists(path));
+}
+
 /* A folder of its name stands for a disk that takes no record, and then gives none. */
 TEST(a_push_that_cannot_be_written_down_goes_on_when_it_can)
 {

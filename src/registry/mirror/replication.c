@@ -367,7 +367,6 @@ job_run(struct replicator *r, const struct replication_job *job)
     cleanup_json struct json *record = NULL;
     struct err err = {0};
 
-    image_leaves_prune(r->reg, image->region, image->repository, "_replicated");
     if (!manifest_is_linked(r->reg, image->region, image->repository, str_of(image->digest)))
         return true; /* deleted: nothing goes on */
     if (job->key[0] == '\0')
@@ -430,6 +429,7 @@ resume_repository(void *arg, const char *region, const char *name, struct err *e
     struct err why = {0};
 
     (void)err;
+    image_leaves_prune(r->reg, region, name, "_replicated");
     if (!disk_list(directory, &names, &why)) /* the others go on */
         log_error("registry.replication_failed", "repository=%s error=%s", name, log_quote(why.message));
     for (size_t i = 0; i < json_size(names) && !replicator_is_stopping(r->reg); i++) {

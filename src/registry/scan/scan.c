@@ -185,7 +185,6 @@ job_run(struct scanner *s, const struct scan_job *job)
         !document_store(s->reg, job, document, &store_err))
         log_error("registry.scan_not_kept", "repository=%s digest=%s error=%s", job->repository,
                   job->digest, log_quote(store_err.message));
-    image_leaves_prune(s->reg, job->region, job->repository, "_scans");
     log_info("registry.scanned", "repository=%s digest=%s status=%s findings=%zu took_ms=%lld",
              job->repository, job->digest, json_get_cstr(document, "status", ""),
              json_size(json_get(document, "findings")),
@@ -260,6 +259,7 @@ resume_repository(void *arg, const char *region, const char *name, struct err *e
     cleanup_free char *directory = repository_path(s->reg, region, name, "_scans");
     cleanup_json struct json *names = NULL;
 
+    image_leaves_prune(s->reg, region, name, "_scans");
     if (!disk_list(directory, &names, err))
         return false;
     for (size_t i = 0; i < json_size(names); i++) {
