@@ -23,7 +23,8 @@ put_library(const struct build *b, const char *root)
                               "def here() { 'greet' }\n"},
         {"vars/tools.groovy", "import groovy.transform.Field\n@Field def count = 0\n"
                               "def next() { ++count }\ndef shell(cmd) { sh(script: cmd, "
-                              "returnStdout: true).trim() }\nreturn this\n"},
+                              "returnStdout: true).trim() }\ndef tools(what) { \"tools of ${what}\" }\n"
+                              "return this\n"},
         {"vars/around.groovy", "def call(Closure body) { echo 'before'; body(); echo 'after' }\n"},
         {"vars/standard.groovy",
          "def call(Closure body) {\n"
@@ -95,6 +96,7 @@ TEST(a_folder_gives_variables_classes_and_resources)
                  "  around { echo 'inside' }\n"
                  "  script {\n"
                  "    tools.next(); echo \"count ${tools.next()} ${tools.shell('echo from sh')}\"\n"
+                 "    echo tools.tools('all')\n"
                  "    new Version(major: 1, minor: 2, steps: this).say()\n"
                  "    echo libraryResource('text/motd.txt').trim()\n"
                  "  }\n } } }\n}\n",
@@ -102,6 +104,7 @@ TEST(a_folder_gives_variables_classes_and_resources)
     CHECK(has(log, "hello Ann. from greet"));
     CHECK(has(log, "before\ninside\nafter"));
     CHECK(has(log, "count 2 from sh"));
+    CHECK(has(log, "tools of all"));
     CHECK(has(log, "version 1.2"));
     CHECK(has(log, "be kind"));
 }

@@ -452,8 +452,8 @@ call_plain(struct interp *in, const struct node *n, struct str name, struct valu
     if (!interp_args(in, n, &args))
         return false;
     *out = value_null();
-    if (str_is(name, "super"))
-        return class_super(in, n, &args);
+    if (str_is(name, "super") || str_is(name, "this"))
+        return class_super(in, n, name, &args);
     for (const struct scope *s = in->scope; s != NULL && !found; s = s->parent) {
         for (const struct variable *v = s->variables; v != NULL; v = v->next)
             if (v->value.type == V_CLOSURE && str_equal(v->name, name))

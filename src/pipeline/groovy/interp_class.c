@@ -5,6 +5,8 @@
  * names there.  A class extends one class of the file; interfaces are names only. */
 #include "pipeline/groovy/interp_scope.h"
 
+static const struct args no_args;
+
 struct class_info *
 class_find(struct interp *in, struct str name)
 {
@@ -77,7 +79,8 @@ find_method(struct interp *in, const struct class_info *c, struct str name,
     for (size_t i = 0; c != NULL && i <= INTERP_CLASSES_MAX && choice.best == NULL;
          i++, c = parent_of(in, c)) {
         for (const struct node *n = c->node->first; n != NULL; n = n->next)
-            if (n->type == N_METHOD && str_equal(n->text, name) && (!is_static || n->is_static))
+            if (n->type == N_METHOD && !n->is_constructor && str_equal(n->text, name) &&
+                (!is_static || n->is_static))
                 method_consider(in, n, args, &choice);
         if (owner == NULL || choice.best != NULL)
             owner = choice.named == NULL ? NULL : c;
@@ -110,11 +113,12 @@ self_scope(struct interp *in, struct value self)
     return s;
 }
 
-static bool
-run_method(struct interp *in, const struct node *method, const struct class_info *owner,
-           struct value self, const struct args *args, struct value *out)
+/* A method, in a scope in which `super` is the instance as the parent of `owner` knows it. */
+static struct closure
+method_of(struct interp *in, const struct node *method, const struct class_info *owner,
+          struct value self)
 {
-    struct closure c = {.node = method, .scope = self_scope(in, self)};
+    const struct closure c = {.node = method, .scope = self_scope(in, self)};
     struct class_info *parent = parent_of(in, owner);
 
     self.data = parent;
@@ -125,35 +129,58 @@ run_method(struct interp *in, const struct node *method, const struct class_info
     }
     if (self.type == V_EXCEPTION || (parent != NULL && self.type == V_OBJECT))
         scope_declare(in, c.scope, STR("super"), self);
+    return c;
+}
+
+static bool
+run_method(struct interp *in, const struct node *method, const struct class_info *owner,
+           struct value self, const struct args *args, struct value *out)
+{
+    const struct closure c = method_of(in, method, owner, self);
+
     return interp_call_with(in, &c, args, out);
 }
 
-/* The values of the fields a class declares, those of its parent first. */
+/* All fields that a class and those it extends declare, with what they hold before anything is run. */
 static bool
-set_fields(struct interp *in, const struct class_info *c, struct value self, struct map *to,
-           bool is_static, unsigned depth)
+declare_fields(struct interp *in, const struct class_info *c, struct map *to, bool is_static,
+               unsigned depth)
 {
-    struct class_info *parent = parent_of(in, c);
-    struct scope *before = in->scope;
-    bool ok = true;
+    const struct class_info *parent = is_static ? NULL : parent_of(in, c);
 
     if (depth > INTERP_CLASSES_MAX)
         return interp_throw(in, c->node, "ClassCircularityError",
                             "class '" STR_FMT "' extends itself", STR_ARG(c->node->text));
-    if (parent != NULL && !is_static && !set_fields(in, parent, self, to, false, depth + 1))
+    if (parent != NULL && !declare_fields(in, parent, to, false, depth + 1))
         return false;
-    in->scope = self_scope(in, self);
-    for (const struct node *n = c->node->first; n != NULL && ok; n = n->next) {
+    for (const struct node *n = c->node->first; n != NULL; n = n->next) {
         struct value v = value_null();
         if (n->type != N_DECLARE || n->is_static != is_static)
             continue;
-        if (n->b == NULL && (str_is(n->type_text, "int") || str_is(n->type_text, "long")))
+        if (str_is(n->type_text, "int") || str_is(n->type_text, "long"))
             v = value_int(0);
-        else if (n->b == NULL && str_is(n->type_text, "boolean"))
+        else if (str_is(n->type_text, "boolean"))
             v = value_bool(false);
-        ok = (n->b == NULL || interp_eval(in, n->b, &v)) &&
-             (n->type_text.len == 0 || v.type == V_NULL ||
-              operator_cast(in, n, v, n->type_text, true, &v));
+        map_put(in->arena, to, value_text(n->text), v);
+    }
+    return true;
+}
+
+/* The values that a class gives to its own fields. */
+static bool
+set_fields(struct interp *in, const struct class_info *c, struct value self, struct map *to,
+           bool is_static)
+{
+    struct scope *before = in->scope;
+    bool ok = true;
+
+    in->scope = self_scope(in, self);
+    for (const struct node *n = c->node->first; n != NULL && ok; n = n->next) {
+        struct value v;
+        if (n->type != N_DECLARE || n->is_static != is_static || n->b == NULL)
+            continue;
+        ok = interp_eval(in, n->b, &v) && (n->type_text.len == 0 || v.type == V_NULL ||
+                                           operator_cast(in, n, v, n->type_text, true, &v));
         if (ok)
             map_put(in->arena, to, value_text(n->text), v);
     }
@@ -182,17 +209,21 @@ make_constants(struct interp *in, struct class_info *c)
     return true;
 }
 
-/* Makes what belongs to the class itself, at its first use. */
+/* Makes what belongs to the class itself and to those it extends, at its first use. */
 static bool
 prepare(struct interp *in, struct class_info *c)
 {
+    struct class_info *parent = parent_of(in, c);
+
     if (c->statics != NULL)
         return true;
     if (c->node->b != NULL)
         return interp_throw(in, c->node->b, "UnsupportedFeature", STR_FMT " is not supported",
                             STR_ARG(c->node->b->text));
     c->statics = arena_alloc(in->arena, sizeof(*c->statics));
-    return set_fields(in, c, class_as_value(c), c->statics, true, 0) && make_constants(in, c);
+    return (parent == NULL || prepare(in, parent)) &&
+           declare_fields(in, c, c->statics, true, 0) &&
+           set_fields(in, c, class_as_value(c), c->statics, true) && make_constants(in, c);
 }
 
 /* What it extends in the end, if that is an exception; empty: it is none. */
@@ -296,37 +327,129 @@ set_named(struct interp *in, const struct node *at, struct value self, const str
     return true;
 }
 
+/* The constructor that takes the arguments; NULL: none does. */
+static const struct node *
+find_constructor(struct interp *in, const struct class_info *c, const struct args *args)
+{
+    struct method_choice choice = {0};
+
+    for (const struct node *n = c->node->first; n != NULL; n = n->next)
+        if (n->type == N_METHOD && n->is_constructor)
+            method_consider(in, n, args, &choice);
+    return choice.best != NULL ? choice.best : choice.taking;
+}
+
+static bool
+has_constructor(const struct class_info *c)
+{
+    const struct node *n = c->node->first;
+
+    while (n != NULL && !(n->type == N_METHOD && n->is_constructor))
+        n = n->next;
+    return n != NULL;
+}
+
+/* Does it begin with this(...) or super(...)? */
+static bool
+calls_constructor(const struct node *constructor)
+{
+    const struct node *first = constructor->first;
+
+    return first != NULL && first->type == N_CALL && first->a == NULL &&
+           (str_is(first->text, "this") || str_is(first->text, "super"));
+}
+
+static bool construct(struct interp *in, const struct node *at, struct class_info *c,
+                      struct value self, const struct args *args);
+
+/* What super() calls that nobody wrote, and then the values of the fields. */
+static bool
+construct_parent(struct interp *in, const struct node *at, const struct class_info *c,
+                 struct value self)
+{
+    struct class_info *parent = parent_of(in, c);
+
+    if (parent != NULL && has_constructor(parent) && find_constructor(in, parent, &no_args) == NULL)
+        return interp_throw(in, at, "NoSuchMethodError",
+                            STR_FMT ": method 'void <init>()' not found",
+                            STR_ARG(parent->node->text));
+    return (parent == NULL || construct(in, at, parent, self, &no_args)) &&
+           set_fields(in, c, self, instance_of(self)->fields, false);
+}
+
+/* Of what it begins with class_super() takes care: that is told by `new`, which no script can name, whose
+ * constructor it is. */
+static bool
+run_constructor(struct interp *in, const struct node *at, const struct node *constructor,
+                const struct class_info *c, struct value self, const struct args *args)
+{
+    const struct closure body = method_of(in, constructor, c, self);
+    struct value ignored;
+
+    if (calls_constructor(constructor))
+        scope_declare(in, body.scope, STR("new"), class_as_value(c));
+    else if (!construct_parent(in, at, c, self))
+        return false;
+    return interp_call_with(in, &body, args, &ignored);
+}
+
+/* Of a class without a constructor. Exceptions hand on what they are given, as with
+ * @InheritConstructors. */
+static bool
+construct_by_default(struct interp *in, const struct node *at, const struct class_info *c,
+                     struct value self, const struct args *args)
+{
+    const bool is_tuple = (c->node->transforms & TRANSFORM_TUPLE) != 0;
+    struct class_info *parent = parent_of(in, c);
+
+    if (args->count > 0 && !is_tuple && self.type == V_EXCEPTION) {
+        if (parent == NULL)
+            exception_say(in, self.exception, args);
+        return (parent == NULL || construct(in, at, parent, self, args)) &&
+               set_fields(in, c, self, instance_of(self)->fields, false);
+    }
+    if (!construct_parent(in, at, c, self))
+        return false;
+    if (args->count > 0)
+        return is_tuple ? set_in_order(in, at, c, self, args) : no_constructor(in, at, c, args);
+    return args->named == NULL || set_named(in, at, self, args->named);
+}
+
+/* Makes of an instance what `c` says of it: of it, of its parent first, and so on. */
+static bool
+construct(struct interp *in, const struct node *at, struct class_info *c, struct value self,
+          const struct args *args)
+{
+    const struct node *constructor = find_constructor(in, c, args);
+    const struct node *plain = find_constructor(in, c, &no_args);
+    bool ok;
+
+    if (!interp_enter(in, at))
+        return false;
+    if (!prepare(in, c))
+        ok = false;
+    else if (!has_constructor(c))
+        ok = construct_by_default(in, at, c, self, args);
+    else if (constructor != NULL)
+        ok = run_constructor(in, at, constructor, c, self, args);
+    else if (plain != NULL && args->named != NULL && args->count == 0)
+        ok = run_constructor(in, at, plain, c, self, &no_args) &&
+             set_named(in, at, self, args->named);
+    else
+        ok = no_constructor(in, at, c, args);
+    in->depth--;
+    return ok;
+}
+
 bool
 class_new(struct interp *in, const struct node *at, struct class_info *c, const struct args *args,
           struct value *out)
 {
-    static const struct args none = {0};
-    struct value self = make_instance(in, at, c), ignored;
-    const struct node *constructor = find_method(in, c, c->node->text, args, false, NULL);
+    const struct value self = make_instance(in, at, c);
 
     *out = self;
-    if (!interp_enter(in, at))
-        return false;
-    in->depth--;
-    if (!prepare(in, c) || !set_fields(in, c, self, instance_of(self)->fields, false, 0))
-        return false;
-    if (constructor != NULL && method_takes(constructor, args->count + (args->named != NULL)))
-        return run_method(in, constructor, c, self, args, &ignored);
-    if (constructor != NULL && args->named == NULL)
-        return no_constructor(in, at, c, args);
-    constructor = find_method(in, c, c->node->text, &none, false, NULL);
-    if (constructor != NULL && method_takes(constructor, 0) &&
-        !run_method(in, constructor, c, self, &none, &ignored))
-        return false;
-    if (args->count > 0 && (c->node->transforms & TRANSFORM_TUPLE) != 0)
-        return set_in_order(in, at, c, self, args);
-    if (args->count > 0 && self.type == V_EXCEPTION) { /* as with @InheritConstructors */
-        exception_say(in, self.exception, args);
-        return true;
-    }
-    if (args->count > 0)
-        return no_constructor(in, at, c, args);
-    return args->named == NULL || set_named(in, at, self, args->named);
+    return declare_fields(in, c, instance_of(self)->fields, false, 0) &&
+           construct(in, at, c, self, args);
 }
 
 static struct class_info *
@@ -374,7 +497,6 @@ class_get(struct interp *in, const struct node *at, struct value object, struct 
           struct value *out, bool *found)
 {
     struct class_info *c = class_of(in, object);
-    static const struct args none = {0};
     const struct value *v;
 
     if (c == NULL)
@@ -392,7 +514,7 @@ class_get(struct interp *in, const struct node *at, struct value object, struct 
         *out = *v;
         return true;
     }
-    return call_accessor(in, object, c, "get", name, &none, out, found);
+    return call_accessor(in, object, c, "get", name, &no_args, out, found);
 }
 
 bool
@@ -475,7 +597,6 @@ show_fields(struct interp *in, const struct node *at, const struct class_info *c
 {
     cleanup(strbuf_done) struct strbuf text = {0};
     const char *between = "";
-    const struct value *v;
 
     *found = true;
     strbuf_addf(&text, STR_FMT "(", STR_ARG(c->node->text));
@@ -489,8 +610,8 @@ show_fields(struct interp *in, const struct node *at, const struct class_info *c
         if (!interp_enter(in, at))
             return false;
         in->depth--;
-        v = map_find(o->fields, value_text(n->text)); /* NULL while the object is being made */
-        if (!interp_format(in, at, v == NULL ? value_null() : *v, INTERP_TEXT_MAX, &text))
+        if (!interp_format(in, at, *map_find(o->fields, value_text(n->text)), INTERP_TEXT_MAX,
+                           &text))
             return false;
         if (text.len > INTERP_TEXT_MAX)
             return interp_throw(in, at, "OutOfMemoryError", "the string is too long");
@@ -514,7 +635,7 @@ class_call(struct interp *in, const struct node *at, struct value object, struct
     if (!prepare(in, c))
         return false;
     method = find_method(in, c, name, args, object.type == V_HOST, &owner);
-    if (method != NULL && !str_equal(name, c->node->text)) {
+    if (method != NULL) {
         *found = true;
         object.data = NULL;
         return run_method(in, method, owner, object, args, out);
@@ -543,32 +664,25 @@ class_call(struct interp *in, const struct node *at, struct value object, struct
 }
 
 bool
-class_super(struct interp *in, const struct node *at, const struct args *args)
+class_super(struct interp *in, const struct node *at, struct str name, const struct args *args)
 {
-    const struct variable *super = scope_find(in->scope, STR("super"));
+    struct variable *new = scope_find(in->scope, STR("new"));
     const struct variable *this = scope_find(in->scope, STR("this"));
-    struct value self, ignored;
-    struct class_info *parent;
-    const struct node *constructor;
+    struct class_info *c, *parent;
 
-    if (super != NULL && super->value.type == V_EXCEPTION && super->value.data == NULL &&
-        this != NULL && this->value.type == V_EXCEPTION) {
+    if (new == NULL || new->value.type == V_NULL || this == NULL)
+        return interp_throw(in, at, "MultipleCompilationErrorsException",
+                            "Constructor call must be the first statement in a constructor.");
+    c = class_find(in, new->value.text);
+    new->value = value_null();
+    if (str_is(name, "this"))
+        return construct(in, at, c, this->value, args);
+    parent = parent_of(in, c);
+    if (parent != NULL && !construct(in, at, parent, this->value, args))
+        return false;
+    if (parent == NULL && this->value.type == V_EXCEPTION) /* Java's */
         exception_say(in, this->value.exception, args);
-        return true;
-    }
-    parent = super == NULL ? NULL : class_of(in, super->value);
-    if (parent == NULL)
-        return true; /* Object's, or one of Java's; or a script's own `super = 1` */
-    self = super->value;
-    self.data = NULL;
-    constructor = find_method(in, parent, parent->node->text, args, false, NULL);
-    if (constructor != NULL)
-        return run_method(in, constructor, parent, self, args, &ignored);
-    if (self.type == V_EXCEPTION) {
-        exception_say(in, self.exception, args);
-        return true;
-    }
-    return args->count == 0 || no_constructor(in, at, parent, args);
+    return set_fields(in, c, this->value, instance_of(this->value)->fields, false);
 }
 
 bool

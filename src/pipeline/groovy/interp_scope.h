@@ -40,8 +40,9 @@ bool class_set(struct interp *in, const struct node *at, struct value object, st
                struct value v, bool *found) MUST_CHECK;
 bool class_call(struct interp *in, const struct node *at, struct value object, struct str name,
                 const struct args *args, struct value *out, bool *found) MUST_CHECK;
-/* super(...) in a constructor. */
-bool class_super(struct interp *in, const struct node *at, const struct args *args) MUST_CHECK;
+/* super(...) or this(...), with which a constructor begins. */
+bool class_super(struct interp *in, const struct node *at, struct str name,
+                 const struct args *args) MUST_CHECK;
 bool class_is(struct interp *in, struct value v, struct str type); /* or one it extends */
 bool class_is_instance(struct value v); /* of a class of the file */
 /* interp_statement.c: or one that its class extends, in the file or of Java's. */

@@ -144,8 +144,9 @@ parse_member(struct parser *p, struct node *owner)
         return;
     }
     n = node_new(p, N_DECLARE, p->at);
-    if (parser_is(p, T_NAME) && p->at[1].type == T_LPAREN) { /* a constructor */
+    if (parser_is(p, T_NAME) && p->at[1].type == T_LPAREN) { /* it says no type */
         n->text = p->at->text;
+        n->is_constructor = !is_static && str_equal(n->text, owner->text);
         parser_next(p);
         n = parse_method(p, n);
     } else if (parser_starts_declaration(p)) {

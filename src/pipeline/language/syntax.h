@@ -126,7 +126,7 @@ enum __attribute__((packed)) node_type {
     N_BREAK,    /* text: the label of the loop that is left, or empty */
     N_CONTINUE, /* the same */
     N_ASSERT,  /* a, b: message or NULL; text: source */
-    N_METHOD,  /* text, params, first: statements */
+    N_METHOD,  /* text, params, first: statements; is_constructor */
     N_CLASS,   /* text, type_text: what it extends; first: N_DECLARE and N_METHOD (is_static), and the
                 * classes inside of it; params: constants of an enum, N_NEW each; transforms; b: NULL, or
                 * N_UNSUPPORTED */
@@ -148,7 +148,7 @@ struct node {
     enum token_type op;
     bool is_long : 1, is_safe : 1, is_spread : 1, is_command : 1, has_params : 1; /* bits: a tree is large */
     bool is_field : 1, is_block_arg : 1, is_big : 1, is_static : 1, is_enum : 1;
-    bool is_double : 1, is_float : 1;
+    bool is_double : 1, is_float : 1, is_constructor : 1;
     unsigned transforms : 5;
     unsigned line, column;
     int32_t scale;
