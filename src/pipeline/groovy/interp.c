@@ -615,9 +615,7 @@ spread_into(struct interp *in, const struct node *item, struct value to)
                             value_type_name(from));
     for (size_t i = 0; from.type == V_LIST && i < from.list->count; i++)
         list_add(in->arena, to.list, from.list->at[i]);
-    for (size_t i = 0; from.type == V_MAP && i < from.map->count; i++)
-        map_put(in->arena, to.map, from.map->at[i].key, from.map->at[i].value);
-    return true;
+    return from.type != V_MAP || interp_map_put_all(in, item, to.map, from.map);
 }
 
 static bool
@@ -641,7 +639,8 @@ eval_list(struct interp *in, const struct node *n, struct value *out)
         key = value_text(item->text);
         if ((item->a != NULL && !interp_eval(in, item->a, &key)) || !interp_eval(in, item->b, &one))
             return false;
-        map_put(in->arena, v.map, key, one);
+        if (!interp_map_put(in, item, v.map, key, one))
+            return false;
     }
     *out = v;
     return true;

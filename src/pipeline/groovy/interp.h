@@ -58,6 +58,8 @@ struct lazy_text {
 struct class_info {
     const struct node *node;
     struct map *statics; /* NULL until it is first used */
+    bool is_known; /* the next three, which its instances have, are */
+    bool is_asked, is_ordered, is_hashed;
 };
 #define INTERP_CLASSES_MAX 256
 

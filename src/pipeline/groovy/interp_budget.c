@@ -64,24 +64,52 @@ interp_visited(struct interp *in, const struct node *at, unsigned had, unsigned 
     return left > 0 || interp_throw(in, at, "OutOfMemoryError", "%s", too_large);
 }
 
-bool
-interp_equal(struct interp *in, const struct node *at, struct value a, struct value b,
-             enum equality mode, bool *out)
-{
-    unsigned left = interp_visits(in);
-    const unsigned had = left;
-
-    if (a.type == V_LIST && b.type == V_LIST && list_is_set(a.list) && list_is_set(b.list) &&
-        a.list->count == b.list->count && !set_contains(in, at, b.list, value_null(), out))
-        return false; /* it has its keys now, by which its items are found */
-    *out = value_equal_within(a, b, mode, &left);
-    return interp_visited(in, at, had, left, "the values are too large to be compared");
-}
-
 struct asking {
     struct interp *in;
     const struct node *at;
 };
+
+/* By compareTo() of its class (by value), or equals(). */
+static bool
+equal_instance(const struct comparison *c, struct value a, struct value b, enum equality mode,
+               bool *found, bool *out)
+{
+    const struct asking *asking = c->ctx;
+    const struct args args = {.at = {b}, .count = 1};
+    struct value said = value_null();
+
+    *found = mode == EQUAL_BY_VALUE && (b.type == V_NULL || class_is_same(a, b));
+    *out = *found && b.type != V_NULL;
+    if (*found)
+        return true;
+    if (mode == EQUAL_BY_VALUE) {
+        if (!class_call(asking->in, asking->at, a, STR("compareTo"), &args, &said, found))
+            return false;
+        *out = *found && value_is_number(said) && !value_truth(said);
+    }
+    if (*found)
+        return true;
+    if (!class_call(asking->in, asking->at, a, STR("equals"), &args, &said, found))
+        return false;
+    *out = *found && value_truth(said);
+    return true;
+}
+
+bool
+interp_equal(struct interp *in, const struct node *at, struct value a, struct value b,
+             enum equality mode, bool *out)
+{
+    const struct asking asking = {in, at};
+    const unsigned had = interp_visits(in);
+    struct comparison c = {.left = had, .instance = equal_instance, .ctx = &asking};
+
+    if (a.type == V_LIST && b.type == V_LIST && list_is_set(a.list) && list_is_set(b.list) &&
+        a.list->count == b.list->count && !set_contains(in, at, b.list, value_null(), out))
+        return false; /* it has its keys now, by which its items are found */
+    *out = value_equal_within(a, b, mode, &c);
+    return !c.has_failed &&
+           interp_visited(in, at, had, c.left, "the values are too large to be compared");
+}
 
 /* By toString() of its class, or for an exception getMessage(), if that has one. */
 static bool

@@ -26,27 +26,22 @@ class_register(struct interp *in, const struct node *n)
             class_register(in, inner);
 }
 
-/* Of an instance, among them those of a class of exceptions; NULL: it is none. */
-static struct object *
-instance_of(struct value v)
-{
-    return v.type == V_OBJECT      ? v.object
-           : v.type == V_EXCEPTION ? v.exception->object
-                                   : NULL;
-}
-
 bool
 class_is_instance(struct value v)
 {
-    const struct object *o = instance_of(v);
+    return value_instance(v) != NULL;
+}
 
-    return o != NULL && o->class_node != NULL;
+bool
+class_is_same(struct value a, struct value b)
+{
+    return value_instance(a) != NULL && value_instance(a) == value_instance(b);
 }
 
 static struct value *
 field_of(struct value v, struct str name)
 {
-    const struct object *o = instance_of(v);
+    const struct object *o = value_instance(v);
 
     return o == NULL ? NULL : map_find(o->fields, value_text(name));
 }
@@ -265,15 +260,43 @@ no_constructor(struct interp *in, const struct node *at, const struct class_info
                         STR_ARG(c->node->text), strbuf_cstr(&types));
 }
 
+static bool
+has_method(struct interp *in, const struct class_info *c, const char *name)
+{
+    for (size_t i = 0; c != NULL && i <= INTERP_CLASSES_MAX; i++, c = parent_of(in, c))
+        for (const struct node *n = c->node->first; n != NULL; n = n->next)
+            if (n->type == N_METHOD && !n->is_static && str_is(n->text, name))
+                return true;
+    return false;
+}
+
+/* What its instances can be asked. */
+static void
+learn(struct interp *in, struct class_info *c)
+{
+    const bool is_equal = has_method(in, c, "equals");
+
+    c->is_known = true;
+    c->is_ordered = has_method(in, c, "compareTo");
+    c->is_asked = is_equal || c->is_ordered;
+    c->is_hashed = is_equal && has_method(in, c, "hashCode");
+}
+
 /* An instance with no fields yet. */
 static struct value
-make_instance(struct interp *in, const struct node *at, const struct class_info *c)
+make_instance(struct interp *in, const struct node *at, struct class_info *c)
 {
     struct value self = value_object(in->arena, "");
     struct exception *e;
 
+    if (!c->is_known)
+        learn(in, c);
     self.object->class_name = arena_dup(in->arena, c->node->text);
     self.object->class_node = c->node;
+    self.object->is_asked = c->is_asked;
+    self.object->is_ordered = c->is_ordered;
+    self.object->is_hashed = c->is_hashed;
+    self.object->number = (int64_t)in->entered; /* the same in each run of a script */
     if (root_exception(in, c).len == 0)
         return self;
     e = arena_alloc(in->arena, sizeof(*e));
@@ -301,7 +324,7 @@ set_in_order(struct interp *in, const struct node *at, const struct class_info *
         if (field->type_text.len > 0 && v.type != V_NULL &&
             !operator_cast(in, at, v, field->type_text, true, &v))
             return false;
-        map_put(in->arena, instance_of(self)->fields, value_text(field->text), v);
+        map_put(in->arena, value_instance(self)->fields, value_text(field->text), v);
         i++;
     }
     return i == args->count || no_constructor(in, at, c, args);
@@ -322,7 +345,7 @@ set_named(struct interp *in, const struct node *at, struct value self, const str
         if (!found)
             return interp_throw(in, at, "MissingPropertyException",
                                 "No such property: " STR_FMT " for class: " STR_FMT, STR_ARG(name),
-                                STR_ARG(instance_of(self)->class_name));
+                                STR_ARG(value_instance(self)->class_name));
     }
     return true;
 }
@@ -374,7 +397,7 @@ construct_parent(struct interp *in, const struct node *at, const struct class_in
                             STR_FMT ": method 'void <init>()' not found",
                             STR_ARG(parent->node->text));
     return (parent == NULL || construct(in, at, parent, self, &no_args)) &&
-           set_fields(in, c, self, instance_of(self)->fields, false);
+           set_fields(in, c, self, value_instance(self)->fields, false);
 }
 
 /* Of what it begins with class_super() takes care: that is told by `new`, which no script can name, whose
@@ -406,7 +429,7 @@ construct_by_default(struct interp *in, const struct node *at, const struct clas
         if (parent == NULL)
             exception_say(in, self.exception, args);
         return (parent == NULL || construct(in, at, parent, self, args)) &&
-               set_fields(in, c, self, instance_of(self)->fields, false);
+               set_fields(in, c, self, value_instance(self)->fields, false);
     }
     if (!construct_parent(in, at, c, self))
         return false;
@@ -448,7 +471,7 @@ class_new(struct interp *in, const struct node *at, struct class_info *c, const 
     const struct value self = make_instance(in, at, c);
 
     *out = self;
-    return declare_fields(in, c, instance_of(self)->fields, false, 0) &&
+    return declare_fields(in, c, value_instance(self)->fields, false, 0) &&
            construct(in, at, c, self, args);
 }
 
@@ -459,7 +482,7 @@ class_of(struct interp *in, struct value object)
         return class_find(in, object.text);
     if ((object.type == V_OBJECT || object.type == V_EXCEPTION) && object.data != NULL) /* super */
         return (struct class_info *)(uintptr_t)object.data;
-    return class_is_instance(object) ? class_find(in, instance_of(object)->class_name) : NULL;
+    return class_is_instance(object) ? class_find(in, value_instance(object)->class_name) : NULL;
 }
 
 static struct value *
@@ -682,7 +705,7 @@ class_super(struct interp *in, const struct node *at, struct str name, const str
         return false;
     if (parent == NULL && this->value.type == V_EXCEPTION) /* Java's */
         exception_say(in, this->value.exception, args);
-    return set_fields(in, c, this->value, instance_of(this->value)->fields, false);
+    return set_fields(in, c, this->value, value_instance(this->value)->fields, false);
 }
 
 bool

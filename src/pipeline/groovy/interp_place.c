@@ -16,18 +16,22 @@ interp_member_name(struct interp *in, const struct node *n, struct str *out)
 }
 
 bool
-interp_map_get(struct interp *in, struct map *m, struct value key, struct value *out)
+interp_map_get(struct interp *in, const struct node *at, struct map *m, struct value key,
+               struct value *out)
 {
-    const struct value *found = map_find(m, key);
+    const struct value *found;
 
+    if (!interp_map_key(in, at, m, key, &key))
+        return false;
+    found = map_find(m, key);
     *out = found == NULL ? value_null() : *found;
     if (found != NULL || m->fallback == NULL)
         return true;
     if (m->count >= VALUE_ITEMS_MAX)
-        return interp_throw(in, NULL, "OutOfMemoryError", "the map is too large");
+        return interp_throw(in, at, "OutOfMemoryError", "the map is too large");
     if (!interp_call_closure(in, m->fallback, &key, 1, out))
         return false;
-    return interp_map_put(in, NULL, m, key, *out);
+    return interp_map_put(in, at, m, key, *out);
 }
 
 /* What a class answers: its name, statics of the file's classes, constants, the next part of a
@@ -201,7 +205,7 @@ get_property(struct interp *in, const struct node *at, struct value object, stru
         return interp_throw(in, at, "NullPointerException",
                             "Cannot get property '" STR_FMT "' on null object", STR_ARG(name));
     case V_MAP:
-        return interp_map_get(in, object.map, value_text(name), out);
+        return interp_map_get(in, at, object.map, value_text(name), out);
     case V_LIST: { /* spreads, as Groovy does: list.name */
         struct value items = value_list(in->arena);
         if (str_is(name, "length")) { /* of an array; what steps give may be one in Jenkins */
@@ -316,7 +320,7 @@ interp_index_value(struct interp *in, const struct node *n, struct value object,
     *out = value_null();
     index.is_gstring = false; /* m["${k}"] is the property of that name */
     if (object.type == V_MAP)
-        return interp_map_get(in, object.map, index, out);
+        return interp_map_get(in, n, object.map, index, out);
     if ((object.type == V_TEXT || object.type == V_LIST) && index.type == V_LIST)
         return slice(in, n, object, index.list, out);
     if (value_is_object(object, "Matcher")) {

@@ -45,6 +45,7 @@ bool class_super(struct interp *in, const struct node *at, struct str name,
                  const struct args *args) MUST_CHECK;
 bool class_is(struct interp *in, struct value v, struct str type); /* or one it extends */
 bool class_is_instance(struct value v); /* of a class of the file */
+bool class_is_same(struct value a, struct value b); /* one such instance, not two that are equal */
 /* interp_statement.c: or one that its class extends, in the file or of Java's. */
 bool exception_is(struct interp *in, const struct exception *e, struct str type);
 /* The message and the cause that a constructor is given. */
@@ -85,9 +86,12 @@ bool list_to_kind(struct interp *in, const struct node *at, const struct list *f
 /* list - list, list - item. */
 bool list_minus(struct interp *in, const struct node *at, const struct list *l, struct value cut,
                 struct value *out) MUST_CHECK;
-/* value_equal_within(), counted. */
+/* value_equal_within(), counted; equals() and compareTo() of the file's classes are asked. */
 bool interp_equal(struct interp *in, const struct node *at, struct value a, struct value b,
                   enum equality mode, bool *out) MUST_CHECK;
+/* methods_more.c: hashCode(), of the file's classes by theirs. */
+bool interp_hash(struct interp *in, const struct node *at, struct value v,
+                 uint32_t *out) MUST_CHECK;
 /* Are there `size` bytes of stack left for what recurses by itself? False with an error thrown. */
 bool interp_has_stack(struct interp *in, const struct node *at, size_t size) MUST_CHECK;
 /* "No signature of method: X.name() is applicable for ...": always false. */
@@ -102,6 +106,10 @@ bool interp_name(struct interp *in, const struct node *n, struct value *out) MUS
 /* methods_map.c. map_put() into a map of the script: a sorted one takes no keys that it cannot compare. */
 bool interp_map_put(struct interp *in, const struct node *at, struct map *m, struct value key,
                     struct value v) MUST_CHECK;
+/* The key as the map has it: one that is equal by its class is another instance. Looking for a list, a map or
+ * an instance as a key is charged here. */
+bool interp_map_key(struct interp *in, const struct node *at, const struct map *m,
+                    struct value key, struct value *out) MUST_CHECK;
 bool interp_map_put_all(struct interp *in, const struct node *at, struct map *m,
                         const struct map *from) MUST_CHECK;
 /* A copy; a sorted one if that is so. */
@@ -116,7 +124,7 @@ bool entry_set(struct interp *in, const struct node *at, const struct object *o,
 /* interp_place.c: `a.b`, `a[b]`, `a = b` with its compound forms, `a++`. */
 bool interp_property(struct interp *in, const struct node *n, struct value *out) MUST_CHECK;
 /* m[key]; what withDefault gives is kept. */
-bool interp_map_get(struct interp *in, struct map *m, struct value key,
+bool interp_map_get(struct interp *in, const struct node *at, struct map *m, struct value key,
                     struct value *out) MUST_CHECK;
 bool interp_index_value(struct interp *in, const struct node *n, struct value object,
                         struct value index, struct value *out) MUST_CHECK;

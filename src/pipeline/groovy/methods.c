@@ -131,6 +131,8 @@ each_item(const struct call *c, enum each what, size_t i, bool *done)
     case COLLECT_ENTRIES:
         return map_put_entry(c, result, out->map);
     case GROUP_BY:
+        if (!interp_map_key(c->in, c->at, out->map, result, &result))
+            return false;
         group = map_find(out->map, result);
         if (group == NULL) {
             map_put(c->in->arena, out->map, result,
@@ -345,7 +347,7 @@ list_read(const struct call *c, bool *ok)
         *c->out = value_bool(truth);
     } else if (call_is(c, "indexOf", 1)) {
         for (k = 0; k < n && *ok; k++) {
-            *ok = interp_equal(c->in, c->at, l->at[k], arg[0], EQUAL_AS_KEYS, &truth);
+            *ok = interp_equal(c->in, c->at, arg[0], l->at[k], EQUAL_AS_KEYS, &truth);
             if (truth)
                 break;
         }
@@ -562,6 +564,37 @@ spend_for(const struct call *c)
     return weight == 0 || interp_spend(c->in, c->at, weight);
 }
 
+/* Is the first argument a key of the map, and one of which that one may be another that is equal, or that takes
+ * long to be found? */
+static bool
+takes_key(const struct call *c)
+{
+    static const char *const names[] = {
+        "get",   "getAt",           "put",              "putAt",        "containsKey",
+        "merge", "compute",         "computeIfPresent", "getOrDefault", "putIfAbsent",
+        "remove", "computeIfAbsent", "replace",
+    };
+
+    if (c->self.type != V_MAP || c->args->count == 0 ||
+        (c->args->at[0].type != V_LIST && c->args->at[0].type != V_MAP &&
+         value_instance(c->args->at[0]) == NULL))
+        return false;
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++)
+        if (str_is(c->name, names[i]))
+            return true;
+    return false;
+}
+
+/* The call as it is with the key that the map has. Apart, as the arguments take much of the stack. */
+static bool __attribute__((noinline))
+call_with_key(const struct call *c, bool *found)
+{
+    struct args args = *c->args;
+
+    return interp_map_key(c->in, c->at, c->self.map, args.at[0], &args.at[0]) &&
+           call_known(c->in, c->at, c->self, c->name, &args, c->out, found);
+}
+
 static bool
 is_too_large(struct value v)
 {
@@ -576,7 +609,9 @@ method_call(struct interp *in, const struct node *call, struct value object, str
     const struct call c = call_make(in, call, object, name, args, out);
 
     *found = true;
-    if (!spend_for(&c) || !call_known(in, call, object, name, args, out, found))
+    if (!spend_for(&c) ||
+        !(takes_key(&c) ? call_with_key(&c, found)
+                        : call_known(in, call, object, name, args, out, found)))
         return false;
     if (*found && (is_too_large(*out) || is_too_large(object)))
         return interp_throw(in, call, "OutOfMemoryError", "the %s is too large",

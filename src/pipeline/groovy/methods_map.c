@@ -37,6 +37,47 @@ spend_search(struct interp *in, const struct node *at, const struct map *m, stru
     return interp_spend(in, at, 1 + rounds * interp_weight(key));
 }
 
+/* Of a key whose class has equals() and hashCode(): the one that is equal, if there is one. */
+static bool
+find_equal(struct interp *in, const struct node *at, const struct map *m, struct value key,
+           struct value *out)
+{
+    uint32_t hash;
+
+    if (!interp_hash(in, at, key, &hash))
+        return false;
+    value_instance(key)->number = hash;
+    for (size_t i = 0; i < m->count; i++) { /* who is asked may change the map */
+        const struct value other = m->at[i].key;
+        const struct object *o = value_instance(other);
+        bool is_equal = class_is_same(key, other);
+        if (i % ENTRIES_AN_EVALUATION == 0 && !interp_spend(in, at, 1))
+            return false;
+        if (o == NULL || !o->is_hashed || o->number != hash)
+            continue;
+        if (!is_equal && !interp_equal(in, at, key, other, EQUAL_AS_KEYS, &is_equal))
+            return false;
+        if (is_equal) {
+            *out = other;
+            return true;
+        }
+    }
+    return true;
+}
+
+bool
+interp_map_key(struct interp *in, const struct node *at, const struct map *m, struct value key,
+               struct value *out)
+{
+    const struct object *o = value_instance(key);
+    const size_t cost = m->is_sorted ? 0 : map_key_cost(m, key) / VISITS_AN_EVALUATION;
+
+    *out = key;
+    if (cost > 0 && !interp_spend(in, at, cost))
+        return false;
+    return o == NULL || !o->is_hashed || m->is_sorted || find_equal(in, at, m, key, out);
+}
+
 bool
 interp_map_put(struct interp *in, const struct node *at, struct map *m, struct value key,
                struct value v)
@@ -45,6 +86,8 @@ interp_map_put(struct interp *in, const struct node *at, struct map *m, struct v
         if (!is_sortable(in, at, m, key) || !spend_search(in, at, m, key) ||
             !interp_spend(in, at, (m->count - map_place(m, key)) / ENTRIES_AN_EVALUATION))
             return false;
+    } else if (!interp_map_key(in, at, m, key, &key)) {
+        return false;
     }
     map_put(in->arena, m, key, v);
     return true;

@@ -193,6 +193,8 @@ walk_item(const struct call *c, struct walking *w, struct value item, size_t ind
             list_add(a, w->yes.list, result);
         break;
     case WALK_COUNT_BY:
+        if (!interp_map_key(c->in, c->at, c->out->map, result, &result))
+            return false;
         count = map_find(c->out->map, result);
         if (count == NULL)
             map_put(a, c->out->map, result, value_int(1));
@@ -384,7 +386,7 @@ method_list(const struct call *c, bool *ok)
                l->kind != LIST_ARRAY) {
         bool is_equal = false;
         for (i = 0; i < l->count && *ok; i++) {
-            *ok = interp_equal(c->in, c->at, l->at[i], arg[0], EQUAL_BY_VALUE, &is_equal);
+            *ok = interp_equal(c->in, c->at, arg[0], l->at[i], EQUAL_AS_KEYS, &is_equal);
             if (is_equal)
                 break;
         }
@@ -397,7 +399,7 @@ method_list(const struct call *c, bool *ok)
     } else if (call_is(c, "lastIndexOf", 1)) {
         bool is_equal = false;
         for (i = l->count; i > 0 && *ok; i--) {
-            *ok = interp_equal(c->in, c->at, l->at[i - 1], arg[0], EQUAL_AS_KEYS, &is_equal);
+            *ok = interp_equal(c->in, c->at, arg[0], l->at[i - 1], EQUAL_AS_KEYS, &is_equal);
             if (is_equal)
                 break;
         }
@@ -470,10 +472,12 @@ method_map(const struct call *c, bool *ok)
                 interp_equal(c->in, c->at, m->at[i].value, arg[0], EQUAL_BY_VALUE, &c->out->truth);
     } else if (call_is(c, "subMap", 1) && arg[0].type == V_LIST) {
         *c->out = value_map(c->in->arena);
-        for (size_t i = 0; i < arg[0].list->count; i++) {
-            const struct value *v = map_find(m, arg[0].list->at[i]);
+        for (size_t i = 0; i < arg[0].list->count && *ok; i++) {
+            struct value key;
+            *ok = interp_map_key(c->in, c->at, m, arg[0].list->at[i], &key);
+            const struct value *v = *ok ? map_find(m, key) : NULL;
             if (v != NULL)
-                map_put(c->in->arena, c->out->map, arg[0].list->at[i], *v);
+                map_put(c->in->arena, c->out->map, key, *v);
         }
     } else if (call_is(c, "putIfAbsent", 2)) {
         const struct value *v = map_find(m, arg[0]);
@@ -483,7 +487,7 @@ method_map(const struct call *c, bool *ok)
         m->fallback = c->block;
         *c->out = c->self;
     } else if (call_is(c, "get", 1) || call_is(c, "getAt", 1)) {
-        *ok = interp_map_get(c->in, m, arg[0], c->out);
+        *ok = interp_map_get(c->in, c->at, m, arg[0], c->out);
     } else if (call_is(c, "putAt", 2)) {
         *ok = interp_map_put(c->in, c->at, m, arg[0], arg[1]);
     } else if (call_is(c, "clear", 0)) {
@@ -622,51 +626,90 @@ method_closure(const struct call *c, bool *ok)
     return true;
 }
 
-static uint32_t hash_of(struct value v, unsigned depth, unsigned *left);
+/* A walk for hashCode(). */
+struct hashing {
+    struct interp *in;
+    const struct node *at;
+    unsigned left;
+};
+
+static bool hash_of(struct hashing *h, struct value v, unsigned depth, uint32_t *out);
 
 /* As Java's, of the classes that hold others. */
-static uint32_t
-hash_of_items(struct value v, unsigned depth, unsigned *left)
+static bool
+hash_of_items(struct hashing *h, struct value v, unsigned depth, uint32_t *out)
 {
     const bool is_set = v.type == V_LIST && list_is_set(v.list);
-    uint32_t h = v.type == V_LIST && !is_set;
+    uint32_t one = 0, other = 0;
 
-    for (size_t i = 0; v.type == V_LIST && i < v.list->count && *left > 0; i++)
-        h = (is_set ? h : h * 31) + hash_of(v.list->at[i], depth + 1, left);
-    for (size_t i = 0; v.type == V_MAP && i < v.map->count && *left > 0; i++)
-        h += hash_of(v.map->at[i].key, depth + 1, left) ^
-             hash_of(v.map->at[i].value, depth + 1, left);
-    return h;
+    *out = v.type == V_LIST && !is_set;
+    for (size_t i = 0; v.type == V_LIST && i < v.list->count && h->left > 0; i++) {
+        if (!hash_of(h, v.list->at[i], depth + 1, &one))
+            return false;
+        *out = (is_set ? *out : *out * 31) + one;
+    }
+    for (size_t i = 0; v.type == V_MAP && i < v.map->count && h->left > 0; i++) {
+        const struct map_entry e = v.map->at[i];
+        if (!hash_of(h, e.key, depth + 1, &one) || !hash_of(h, e.value, depth + 1, &other))
+            return false;
+        *out += one ^ other;
+    }
+    return true;
 }
 
-static uint32_t
-hash_of(struct value v, unsigned depth, unsigned *left)
+/* By hashCode() of its class, by its fields if that is what makes it equal, or which one it is. */
+static bool
+hash_of_instance(struct hashing *h, struct value v, unsigned depth, uint32_t *out)
+{
+    const struct object *o = value_instance(v);
+    const struct args none = {0};
+    struct value said = value_null();
+    bool found = false;
+
+    if (!class_call(h->in, h->at, v, STR("hashCode"), &none, &said, &found))
+        return false;
+    if (!found && object_is_its_fields(o))
+        return hash_of_items(h, (struct value){.type = V_MAP, .map = o->fields}, depth, out);
+    *out = found && value_is_number(said)
+               ? (uint32_t)value_as_integer(said)
+               : (uint32_t)((uint64_t)o->number * 0x9E3779B97F4A7C15u >> 33);
+    return true;
+}
+
+static bool
+hash_of(struct hashing *h, struct value v, unsigned depth, uint32_t *out)
 {
     cleanup(strbuf_done) struct strbuf text = {0};
     struct formatting f = {.most = INTERP_TEXT_MAX};
 
-    if (v.type == V_NULL || depth > VALUE_DEPTH_MAX || !value_take(1 + value_cost(v), left))
-        return 0;
+    *out = 0;
+    if (v.type == V_NULL || depth > VALUE_DEPTH_MAX || !value_take(1 + value_cost(v), &h->left))
+        return true;
     if (value_is_number(v))
-        return value_hash_number(v);
-    if (v.type == V_BOOL)
-        return v.truth ? 1231 : 1237;
-    if (v.type == V_LIST || v.type == V_MAP)
-        return hash_of_items(v, depth, left);
-    f.left = *left;
-    (void)!value_format_within(v, &f, &text); /* nobody is asked, so nothing fails */
-    *left = f.left;
-    return text_hash(strbuf_str(&text));
+        *out = value_hash_number(v);
+    else if (v.type == V_BOOL)
+        *out = v.truth ? 1231 : 1237;
+    else if (v.type == V_LIST || v.type == V_MAP)
+        return hash_of_items(h, v, depth, out);
+    else if (class_is_instance(v))
+        return hash_of_instance(h, v, depth, out);
+    else {
+        f.left = h->left;
+        (void)!value_format_within(v, &f, &text); /* nobody is asked, so nothing fails */
+        h->left = f.left;
+        *out = text_hash(strbuf_str(&text));
+    }
+    return true;
 }
 
-static bool
-give_hash(const struct call *c)
+bool
+interp_hash(struct interp *in, const struct node *at, struct value v, uint32_t *out)
 {
-    const unsigned had = interp_visits(c->in);
-    unsigned left = had;
+    const unsigned had = interp_visits(in);
+    struct hashing h = {in, at, had};
 
-    *c->out = value_int((int32_t)hash_of(c->self, 0, &left));
-    return interp_visited(c->in, c->at, had, left, "the value is too large for hashCode()");
+    return hash_of(&h, v, 0, out) &&
+           interp_visited(in, at, had, h.left, "the value is too large for hashCode()");
 }
 
 /* What every value has. */
@@ -674,13 +717,15 @@ static bool
 method_any(const struct call *c, bool *ok)
 {
     struct value ignored;
+    uint32_t hash;
 
     if ((call_is(c, "with", 1) || call_is(c, "tap", 1)) && c->block != NULL) {
         struct value block = with_delegate(c, c->self, DELEGATE_FIRST);
         *ok = interp_call_closure(c->in, block.closure, &c->self, 1, &ignored);
         *c->out = str_is(c->name, "tap") ? c->self : ignored;
     } else if (call_is(c, "hashCode", 0)) {
-        *ok = give_hash(c);
+        *ok = interp_hash(c->in, c->at, c->self, &hash);
+        *c->out = value_int((int32_t)(*ok ? hash : 0));
     } else if (call_is(c, "inspect", 0) || call_is(c, "dump", 0)) {
         *ok = call_give_shown(c);
     } else if (call_is(c, "is", 1)) {

@@ -17,7 +17,8 @@ make_keys(struct interp *in, const struct node *at, struct list *l)
     for (size_t i = 0; i < l->count; i++) {
         if (!interp_spend(in, at, 1 + interp_weight(l->at[i])))
             return false;
-        map_put(in->arena, l->keys, l->at[i], value_null());
+        if (!interp_map_put(in, at, l->keys, l->at[i], value_null()))
+            return false;
     }
     return true;
 }
@@ -25,7 +26,8 @@ make_keys(struct interp *in, const struct node *at, struct list *l)
 bool
 set_contains(struct interp *in, const struct node *at, struct list *set, struct value v, bool *out)
 {
-    if (!make_keys(in, at, set) || !interp_spend(in, at, 1 + interp_weight(v)))
+    if (!make_keys(in, at, set) || !interp_spend(in, at, 1 + interp_weight(v)) ||
+        !interp_map_key(in, at, list_keys(set), v, &v))
         return false;
     *out = map_find(list_keys(set), v) != NULL;
     return true;
@@ -123,30 +125,47 @@ struct item_set {
     struct interp *in;
     const struct node *at;
     struct map *small;
-    struct list *large; /* too large to be hashed: compared one by one, and counted */
+    struct list *large; /* too large to be hashed, or asked: compared one by one, and counted */
+    bool by_hash;       /* what has equals() without hashCode() is equal to itself */
 };
 
 static struct item_set
-set_new(struct interp *in, const struct node *at)
+set_new(struct interp *in, const struct node *at, bool by_hash)
 {
-    struct item_set s = {in, at, value_map(in->arena).map, value_list(in->arena).list};
+    struct item_set s = {in, at, value_map(in->arena).map, value_list(in->arena).list, by_hash};
 
     s.small->by = EQUAL_BY_VALUE;
     return s;
 }
 
 static bool
+spend_key(const struct item_set *s, struct value v)
+{
+    return interp_spend(s->in, s->at,
+                        1 + interp_weight(v) + map_key_cost(s->small, v) / VISITS_AN_EVALUATION);
+}
+
+static bool
+is_compared(const struct item_set *s, struct value v)
+{
+    const struct object *o = value_instance(v);
+
+    return value_is_large(v) &&
+           (!s->by_hash || o == NULL || !o->is_asked || o->is_ordered || o->is_hashed);
+}
+
+static bool
 set_has(const struct item_set *s, struct value v, bool *out)
 {
     *out = false;
-    if (!interp_spend(s->in, s->at, 1 + interp_weight(v)))
+    if (!spend_key(s, v))
         return false;
-    if (!value_is_large(v)) {
+    if (!is_compared(s, v)) {
         *out = map_find(s->small, v) != NULL;
         return true;
     }
     for (size_t i = 0; i < s->large->count && !*out; i++)
-        if (!interp_equal(s->in, s->at, s->large->at[i], v, EQUAL_BY_VALUE, out))
+        if (!interp_equal(s->in, s->at, v, s->large->at[i], EQUAL_BY_VALUE, out))
             return false;
     return true;
 }
@@ -154,7 +173,7 @@ set_has(const struct item_set *s, struct value v, bool *out)
 static void
 set_add(const struct item_set *s, struct value v)
 {
-    if (value_is_large(v))
+    if (is_compared(s, v))
         list_add(s->in->arena, s->large, v);
     else
         map_put(s->in->arena, s->small, v, value_null());
@@ -164,7 +183,7 @@ static bool
 set_fill(const struct item_set *s, const struct list *l)
 {
     for (size_t i = 0; i < l->count; i++) {
-        if (!interp_spend(s->in, s->at, 1 + interp_weight(l->at[i])))
+        if (!spend_key(s, l->at[i]))
             return false;
         set_add(s, l->at[i]);
     }
@@ -174,9 +193,9 @@ set_fill(const struct item_set *s, const struct list *l)
 /* The items of `l` that `other` has, and those that it has not. */
 static bool
 split(struct interp *in, const struct node *at, const struct list *l, const struct list *other,
-      struct list *both, struct list *rest)
+      bool by_hash, struct list *both, struct list *rest)
 {
-    const struct item_set set = set_new(in, at);
+    const struct item_set set = set_new(in, at, by_hash);
     bool has;
 
     if (!set_fill(&set, other))
@@ -198,9 +217,9 @@ list_minus(struct interp *in, const struct node *at, const struct list *l, struc
     *out = value_list(in->arena);
     out->list->kind = l->kind;
     if (cut.type == V_LIST)
-        return split(in, at, l, cut.list, both.list, out->list);
+        return split(in, at, l, cut.list, false, both.list, out->list);
     list_add(in->arena, one.list, cut);
-    return split(in, at, l, one.list, both.list, out->list);
+    return split(in, at, l, one.list, false, both.list, out->list);
 }
 
 /* By what a closure of one parameter gives for them, or by a comparator: then pair by pair. */
@@ -235,7 +254,7 @@ method_unique(const struct call *c, bool *ok)
 {
     const bool copies =
         c->args->count > 0 && c->args->at[0].type == V_BOOL && !c->args->at[0].truth;
-    const struct item_set keys = set_new(c->in, c->at);
+    const struct item_set keys = set_new(c->in, c->at, false);
     struct value rest = value_list(c->in->arena);
 
     if (call_is(c, "toSet", 0)) {
@@ -265,14 +284,14 @@ method_sets(const struct call *c, bool *ok)
     other = c->args->at[0].list;
     if (call_is(c, "intersect", 1) || call_is(c, "disjoint", 1)) {
         both.list->kind = l->kind;
-        *ok = split(c->in, c->at, l, other, both.list, rest.list);
+        *ok = split(c->in, c->at, l, other, true, both.list, rest.list);
         *c->out = str_is(c->name, "intersect") ? both : value_bool(both.list->count == 0);
     } else if (call_is(c, "containsAll", 1)) {
-        *ok = split(c->in, c->at, other, l, both.list, rest.list);
+        *ok = split(c->in, c->at, other, l, false, both.list, rest.list);
         *c->out = value_bool(rest.list->count == 0);
     } else if (call_is(c, "removeAll", 1) || call_is(c, "retainAll", 1)) {
         const struct list *kept = str_is(c->name, "removeAll") ? rest.list : both.list;
-        *ok = split(c->in, c->at, l, other, both.list, rest.list);
+        *ok = split(c->in, c->at, l, other, false, both.list, rest.list);
         *c->out = value_bool(kept->count != l->count);
         if (*ok)
             list_assign(l, kept);

@@ -210,24 +210,6 @@ operator_compare(struct interp *in, const struct node *at, struct value a, struc
 }
 
 static bool
-is_equal(struct interp *in, const struct node *at, struct value a, struct value b, bool *out)
-{
-    struct value result;
-    bool found = false;
-
-    if (b.type != V_NULL && !ask_instance(in, at, a, "compareTo", b, &result, &found))
-        return false;
-    if (found) {
-        *out = value_is_number(result) && !value_truth(result);
-        return true;
-    }
-    if (b.type != V_NULL && !ask_instance(in, at, a, "equals", b, &result, &found))
-        return false;
-    *out = found && value_truth(result);
-    return found || interp_equal(in, at, a, b, EQUAL_BY_VALUE, out);
-}
-
-static bool
 order(struct interp *in, const struct node *at, enum token_type op, struct value a, struct value b,
       struct value *out)
 {
@@ -323,7 +305,7 @@ binary(struct interp *in, const struct node *at, enum token_type op, struct valu
         return true;
     case T_EQUAL:
     case T_NOT_EQUAL:
-        if (!is_equal(in, at, a, b, &truth))
+        if (!interp_equal(in, at, a, b, EQUAL_BY_VALUE, &truth))
             return false;
         *out = value_bool(truth == (op == T_EQUAL));
         return true;
@@ -411,6 +393,8 @@ operator_in(struct interp *in, const struct node *at, struct value a, struct val
                 return false;
         return interp_spend(in, at, interp_weight(b));
     case V_MAP:
+        if (!interp_map_key(in, at, b.map, a, &a))
+            return false;
         found = map_find(b.map, a);
         *out = found != NULL && value_truth(*found);
         break;

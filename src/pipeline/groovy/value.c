@@ -149,6 +149,24 @@ object_is_its_fields(const struct object *o)
                                  : (o->class_node->transforms & TRANSFORM_EQUALS) != 0;
 }
 
+struct object *
+value_instance(struct value v)
+{
+    struct object *o = v.type == V_OBJECT      ? v.object
+                       : v.type == V_EXCEPTION ? v.exception->object
+                                               : NULL;
+
+    return o == NULL || o->class_node == NULL ? NULL : o;
+}
+
+bool
+value_is_asked(struct value v)
+{
+    const struct object *o = value_instance(v);
+
+    return o != NULL && o->is_asked;
+}
+
 /* Does `mode` tell the two apart before their contents are looked at? */
 static bool
 is_other_kind(struct value a, struct value b, enum equality mode)
@@ -186,16 +204,16 @@ value_take(size_t cost, unsigned *left)
 }
 
 static bool
-equal_texts(struct value a, struct value b, unsigned *left)
+equal_texts(struct value a, struct value b, struct comparison *c)
 {
     if (a.text.len != b.text.len)
         return false;
-    return a.text.at == b.text.at || (value_take(value_cost(a), left) && str_equal(a.text, b.text));
+    return a.text.at == b.text.at || (value_take(value_cost(a), &c->left) && str_equal(a.text, b.text));
 }
 
 /* Of one scale they are compared as texts are, else one has to be given the digits of the other. */
 static bool
-equal_numbers(struct value a, struct value b, enum equality mode, unsigned *left)
+equal_numbers(struct value a, struct value b, enum equality mode, struct comparison *c)
 {
     size_t cost = digits_cost(a) > digits_cost(b) ? digits_cost(a) : digits_cost(b);
 
@@ -203,65 +221,77 @@ equal_numbers(struct value a, struct value b, enum equality mode, unsigned *left
         cost = a.is_wide && b.is_wide && a.magnitude.len == b.magnitude.len
                    ? a.magnitude.len / VALUE_BYTES_A_VISIT
                    : 0;
-    if (!value_take(cost, left))
+    if (!value_take(cost, &c->left))
         return false;
     return mode == EQUAL_AS_KEYS ? same_number(a, b) : value_compare_numbers(a, b) == 0;
 }
 
 static bool equal_at(struct value a, struct value b, enum equality mode, unsigned depth,
-                     unsigned *left);
+                     struct comparison *c);
 
-/* map_find() counts anew: who holds others, or itself, is looked for here. */
+/* map_find() counts anew, and asks nobody: who holds others, or itself, or wants to be asked, is looked for
+ * here. */
 static bool
 is_plain(struct value v)
 {
-    return v.type != V_LIST && v.type != V_MAP;
+    return v.type != V_LIST && v.type != V_MAP && !value_is_asked(v);
 }
+
+/* Who is asked may change what is being walked. What has been in it stays where it is, so each walk goes over
+ * what it began with. */
 
 /* Is there an item in the set that is equal? `i` is where it stands if both are in one order. */
 static bool
 is_in_set(const struct list *set, struct value v, size_t i, enum equality mode, unsigned depth,
-          unsigned *left)
+          struct comparison *c)
 {
     const struct map *keys = list_keys(set);
+    const struct value *items = set->at;
+    const size_t count = set->count;
 
     if (is_plain(v) && keys != NULL && keys->count == set->count && map_find(keys, v) != NULL)
         return true;
-    for (size_t n = 0; n < set->count && *left > 0; n++)
-        if (equal_at(v, set->at[(i + n) % set->count], mode, depth + 1, left))
+    for (size_t n = 0; n < count && c->left > 0; n++)
+        if (equal_at(v, items[(i + n) % count], mode, depth + 1, c))
             return true;
     return false;
 }
 
 static bool
 equal_lists(const struct list *a, const struct list *b, enum equality mode, unsigned depth,
-            unsigned *left)
+            struct comparison *c)
 {
+    const struct value *items = a->at, *others = b->at;
+    const size_t count = a->count;
+
     if (a == b)
         return true;
-    if (a->count != b->count || list_is_set(a) != list_is_set(b))
+    if (count != b->count || list_is_set(a) != list_is_set(b))
         return false;
     if (list_is_set(a)) {
-        for (size_t i = 0; i < a->count; i++)
-            if (!is_in_set(b, a->at[i], i, mode, depth, left))
+        for (size_t i = 0; i < count; i++)
+            if (!is_in_set(b, items[i], i, mode, depth, c))
                 return false;
         return true;
     }
-    for (size_t i = 0; i < a->count; i++)
-        if (!equal_at(a->at[i], b->at[i], mode, depth + 1, left))
+    for (size_t i = 0; i < count; i++)
+        if (!equal_at(items[i], others[i], mode, depth + 1, c))
             return false;
     return true;
 }
 
 /* The value of the key; NULL: there is none. `i` is where it stands if both are in one order. */
 static const struct value *
-value_of_key(const struct map *m, struct value key, size_t i, unsigned depth, unsigned *left)
+value_of_key(const struct map *m, struct value key, size_t i, unsigned depth, struct comparison *c)
 {
+    const struct map_entry *entries = m->at;
+    const size_t count = m->count;
+
     if (is_plain(key))
         return map_find(m, key);
-    for (size_t n = 0; n < m->count && *left > 0; n++) {
-        const struct map_entry *e = &m->at[(i + n) % m->count];
-        if (equal_at(key, e->key, EQUAL_AS_KEYS, depth + 1, left))
+    for (size_t n = 0; n < count && c->left > 0; n++) {
+        const struct map_entry *e = &entries[(i + n) % count];
+        if (equal_at(key, e->key, EQUAL_AS_KEYS, depth + 1, c))
             return &e->value;
     }
     return NULL;
@@ -269,39 +299,63 @@ value_of_key(const struct map *m, struct value key, size_t i, unsigned depth, un
 
 static bool
 equal_maps(const struct map *a, const struct map *b, enum equality mode, unsigned depth,
-           unsigned *left)
+           struct comparison *c)
 {
+    const struct map_entry *entries = a->at;
+    const size_t count = a->count;
+
     if (a == b)
         return true;
-    if (a->count != b->count)
+    if (count != b->count)
         return false;
-    for (size_t i = 0; i < a->count; i++) {
-        const struct value *other = value_of_key(b, a->at[i].key, i, depth, left);
-        if (other == NULL || !equal_at(a->at[i].value, *other, mode, depth + 1, left))
+    for (size_t i = 0; i < count; i++) {
+        const struct value *other = value_of_key(b, entries[i].key, i, depth, c);
+        if (other == NULL || !equal_at(entries[i].value, *other, mode, depth + 1, c))
             return false;
     }
     return true;
 }
 
 static bool
-equal_objects(struct value a, struct value b, enum equality mode, unsigned depth, unsigned *left)
+equal_objects(struct value a, struct value b, enum equality mode, unsigned depth, struct comparison *c)
 {
     if (is_date(a) && is_date(b))
         return a.object->number == b.object->number &&
                str_equal(a.object->class_name, b.object->class_name);
     if (!object_is_its_fields(a.object) || !str_equal(a.object->class_name, b.object->class_name))
         return false;
-    return equal_maps(a.object->fields, b.object->fields, mode, depth, left);
+    return equal_maps(a.object->fields, b.object->fields, mode, depth, c);
+}
+
+/* Has `a` said whether it is equal? */
+static bool
+has_said(struct value a, struct value b, enum equality mode, struct comparison *c, bool *out)
+{
+    bool found = false;
+
+    *out = false;
+    if (c->instance == NULL || !value_is_asked(a))
+        return false;
+    if (c->instance(c, a, b, mode, &found, out))
+        return found;
+    c->has_failed = true;
+    c->left = 0;
+    *out = false;
+    return true;
 }
 
 static bool
-equal_at(struct value a, struct value b, enum equality mode, unsigned depth, unsigned *left)
+equal_at(struct value a, struct value b, enum equality mode, unsigned depth, struct comparison *c)
 {
-    if (depth > VALUE_DEPTH_MAX || *left == 0)
+    bool said;
+
+    if (depth > VALUE_DEPTH_MAX || c->left == 0)
         return false;
-    --*left;
+    --c->left;
+    if (has_said(a, b, mode, c, &said))
+        return said;
     if (value_is_number(a) && value_is_number(b))
-        return equal_numbers(a, b, mode, left);
+        return equal_numbers(a, b, mode, c);
     if (is_other_kind(a, b, mode))
         return false;
     switch (a.type) {
@@ -311,11 +365,11 @@ equal_at(struct value a, struct value b, enum equality mode, unsigned depth, uns
         return a.truth == b.truth;
     case V_TEXT:
     case V_PATTERN:
-        return equal_texts(a, b, left);
+        return equal_texts(a, b, c);
     case V_LIST:
-        return equal_lists(a.list, b.list, mode, depth, left);
+        return equal_lists(a.list, b.list, mode, depth, c);
     case V_MAP:
-        return equal_maps(a.map, b.map, mode, depth, left);
+        return equal_maps(a.map, b.map, mode, depth, c);
     case V_CLOSURE:
         return a.closure == b.closure;
     case V_EXCEPTION:
@@ -324,32 +378,32 @@ equal_at(struct value a, struct value b, enum equality mode, unsigned depth, uns
         return a.host == b.host && a.data == b.data &&
                (a.host != HOST_CLASS || str_equal(a.text, b.text));
     case V_OBJECT:
-        return a.object == b.object || equal_objects(a, b, mode, depth, left);
+        return a.object == b.object || equal_objects(a, b, mode, depth, c);
     default:
         return false;
     }
 }
 
 bool
-value_equal_within(struct value a, struct value b, enum equality mode, unsigned *left)
+value_equal_within(struct value a, struct value b, enum equality mode, struct comparison *c)
 {
-    return equal_at(a, b, mode, 0, left);
+    return equal_at(a, b, mode, 0, c);
 }
 
 bool
 value_equal(struct value a, struct value b)
 {
-    unsigned left = VALUE_VISITS_MAX;
+    struct comparison c = {.left = VALUE_VISITS_MAX};
 
-    return equal_at(a, b, EQUAL_BY_VALUE, 0, &left);
+    return equal_at(a, b, EQUAL_BY_VALUE, 0, &c);
 }
 
 bool
 value_same_key(struct value a, struct value b)
 {
-    unsigned left = VALUE_KEY_VISITS_MAX;
+    struct comparison c = {.left = VALUE_KEY_VISITS_MAX};
 
-    return equal_at(a, b, EQUAL_AS_KEYS, 0, &left);
+    return equal_at(a, b, EQUAL_AS_KEYS, 0, &c);
 }
 
 bool

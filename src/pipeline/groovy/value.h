@@ -132,11 +132,14 @@ struct object {
     struct str class_name;
     const struct node *class_node; /* NULL: one of ours */
     bool is_record;
+    bool is_asked;   /* its class has equals() or compareTo() */
+    bool is_ordered, is_hashed; /* compareTo(); equals() and hashCode() */
     struct map *fields;
     struct str text; /* StringBuilder: what it holds; Matcher: the text; formatters: the pattern */
     size_t capacity; /* StringBuilder */
     struct str pattern; /* Matcher; of formatters the zone */
-    int64_t number;     /* Date: ms since 1970; Matcher: the present match, or -1 */
+    int64_t number;     /* Date: ms since 1970; Matcher: the present match, or -1; of a class of the file
+                         * which one it is, as its hashCode(), or what that said when it became a key */
     struct list *list;  /* Matcher: all matches; Iterator: what it gives, a copy */
     struct value of;    /* Entry: its map; Iterator: whose it is */
 };
@@ -239,8 +242,20 @@ bool value_is_whole(struct value v);   /* an int, a long or a big integer */
 bool value_truth(struct value v);
 bool value_equal(struct value a, struct value b);    /* Groovy's == */
 bool value_same_key(struct value a, struct value b); /* as keys and elements are */
-/* `left`: how many values may be looked at; what was needed is taken off. False if it did not do. */
-bool value_equal_within(struct value a, struct value b, enum equality mode, unsigned *left);
+/* An instance of a class of the file, an exception among them; NULL: it is none. */
+struct object *value_instance(struct value v);
+bool value_is_asked(struct value v); /* an instance that says what it is equal to */
+/* How two values are compared. */
+struct comparison {
+    unsigned left; /* how many values may be looked at: what was needed is taken off, 0 if it did not do */
+    /* Asks `a`, one that says what it is equal to; not `found`: it does not say it in that mode. NULL: nobody
+     * is asked, and it is only itself. False: it failed, and nothing more is looked at. */
+    bool (*instance)(const struct comparison *c, struct value a, struct value b, enum equality mode,
+                     bool *found, bool *out);
+    const void *ctx;
+    bool has_failed;
+};
+bool value_equal_within(struct value a, struct value b, enum equality mode, struct comparison *c);
 /* -1, 0, 1; false when the two cannot be ordered. */
 bool value_compare(struct value a, struct value b, int *out);
 void value_format(struct value v, struct strbuf *out);
@@ -328,7 +343,10 @@ void map_clear(struct map *m);
 size_t value_cost(struct value v);
 /* Takes off `left`; false, and nothing is left, if that is less. */
 bool value_take(size_t cost, unsigned *left) MUST_CHECK;
-/* Of more than VALUE_KEY_VISITS_MAX values: as a key it is only itself. */
+/* As how many values a key counts that is looked for, beside the one that it is. */
+size_t map_key_cost(const struct map *m, struct value key);
+/* Of more than VALUE_KEY_VISITS_MAX values, or of one that says itself what it is equal to: as a key it is
+ * only itself. */
 bool value_is_large(struct value v);
 /* The same for values that are equal in that mode. */
 uint64_t value_hash(struct value v, enum equality mode, uint64_t seed);

@@ -94,6 +94,8 @@ hash_at(struct value v, enum equality mode, uint64_t seed, unsigned depth, unsig
     --*left;
     /* Inside of another value a text or a number counts as value_equal_within() counts it. */
     *left -= depth == 0 ? 0 : value_cost(v) > *left ? *left : (unsigned)value_cost(v);
+    if (depth > 0 && value_is_asked(v)) /* what holds it is equal to what only that can say */
+        *left = 0;
     if (*left == 0)
         return 0;
     switch (v.type) {
@@ -131,7 +133,7 @@ hash_at(struct value v, enum equality mode, uint64_t seed, unsigned depth, unsig
     case V_HOST:
         return v.host == HOST_CLASS ? hash_text(v.text, seed) : hash_pointer(v.data, seed);
     case V_OBJECT:
-        if (object_is_its_fields(v.object))
+        if (object_is_its_fields(v.object) && !v.object->is_asked)
             return hash_at((struct value){.type = V_MAP, .map = v.object->fields}, mode, seed,
                            depth + 1, left);
         return value_is_object(v, "Date") || value_is_object(v, "LocalDate") ? hash_mix(seed, (uint64_t)v.object->number)
@@ -145,10 +147,24 @@ value_is_large(struct value v)
 {
     unsigned left = VALUE_KEY_VISITS_MAX;
 
+    if (value_is_asked(v))
+        return true;
     if (v.type != V_LIST && v.type != V_MAP)
         return false;
     (void)hash_at(v, EQUAL_AS_KEYS, 0, 0, &left);
     return left == 0;
+}
+
+/* It is hashed, and compared with what is found; where there is no index with all there is. */
+size_t
+map_key_cost(const struct map *m, struct value key)
+{
+    unsigned left = VALUE_KEY_VISITS_MAX;
+
+    if (key.type != V_LIST && key.type != V_MAP && key.type != V_OBJECT)
+        return 0;
+    (void)hash_at(key, m->by, 0, 0, &left);
+    return (VALUE_KEY_VISITS_MAX - left) * (m->index != NULL ? 2 : 1 + m->count);
 }
 
 uint64_t
@@ -165,12 +181,12 @@ value_hash(struct value v, enum equality mode, uint64_t seed)
 static bool
 is_key(const struct map *m, struct value a, struct value b)
 {
-    unsigned left = value_is_number(a) ? VALUE_VISITS_MAX : VALUE_KEY_VISITS_MAX;
+    struct comparison c = {.left = value_is_number(a) ? VALUE_VISITS_MAX : VALUE_KEY_VISITS_MAX};
 
     if (a.type == V_TEXT && b.type == V_TEXT)
         return (m->by == EQUAL_BY_VALUE || a.is_gstring == b.is_gstring) &&
                str_equal(a.text, b.text);
-    return value_equal_within(a, b, m->by, &left);
+    return value_equal_within(a, b, m->by, &c);
 }
 
 /* The place in the index that has the key, or the free one where it would stand. */
