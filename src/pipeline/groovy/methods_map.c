@@ -4,6 +4,7 @@
 #include "pipeline/groovy/methods.h"
 
 #define ENTRIES_AN_EVALUATION 8 /* moved */
+#define ENTRIES_FOR_ONE 8       /* in a sorted map for each that comes: then they come one by one */
 
 bool
 map_type_is_sorted(struct str type)
@@ -93,11 +94,90 @@ interp_map_put(struct interp *in, const struct node *at, struct map *m, struct v
     return true;
 }
 
+/* Their order; false: they have none. */
+static bool
+order_of(struct interp *in, const struct node *at, struct value a, struct value b, int *out)
+{
+    if (!interp_spend_for(in, at, a, b))
+        return false;
+    return value_compare(a, b, out) ||
+           interp_throw(in, at, "ClassCastException", "%s cannot be compared with %s",
+                        value_type_name(a), value_type_name(b));
+}
+
+/* Entries of two rows, each in order, into one; what is equal has the first key and the last value. */
+static bool
+merge(struct interp *in, const struct node *at, const struct map_entry *a, size_t a_count,
+      const struct map_entry *b, size_t b_count, struct map_entry *to, size_t *count)
+{
+    size_t i = 0, k = 0, n = 0;
+
+    if (!interp_spend(in, at, 1 + (a_count + b_count) / ENTRIES_AN_EVALUATION))
+        return false;
+    while (i < a_count && k < b_count) {
+        int order = 0;
+        if (!order_of(in, at, a[i].key, b[k].key, &order))
+            return false;
+        to[n] = order <= 0 ? a[i++] : b[k++];
+        if (order == 0)
+            to[n].value = b[k++].value;
+        n++;
+    }
+    while (i < a_count)
+        to[n++] = a[i++];
+    while (k < b_count)
+        to[n++] = b[k++];
+    *count = n;
+    return true;
+}
+
+static bool
+sort_entries(struct interp *in, const struct node *at, struct map_entry *entries,
+             struct map_entry *spare, size_t *count)
+{
+    size_t left = *count / 2, right = *count - left;
+    struct map_entry *half = entries + left;
+
+    if (*count < 2)
+        return true;
+    if (!sort_entries(in, at, entries, spare, &left) || !sort_entries(in, at, half, spare, &right) ||
+        !merge(in, at, entries, left, half, right, spare, count))
+        return false;
+    memcpy(entries, spare, *count * sizeof(*entries));
+    return true;
+}
+
+/* Into a sorted map, whose entries move once. */
+static bool
+put_sorted(struct interp *in, const struct node *at, struct map *m, const struct map *from)
+{
+    size_t count = from->count, all = m->count + count;
+    struct map_entry *entries = arena_alloc(in->arena, count * sizeof(*entries));
+    struct map_entry *to = arena_alloc(in->arena, all * sizeof(*to)); /* with room to sort in */
+    const struct map_entry *before = m->at;
+
+    memcpy(entries, from->at, count * sizeof(*entries));
+    for (size_t i = 0; i < count; i++)
+        if (!is_sortable(in, at, m, entries[i].key))
+            return false;
+    if (!sort_entries(in, at, entries, to, &count) ||
+        !merge(in, at, before, m->count, entries, count, to, &count))
+        return false;
+    m->at = to;
+    m->count = count;
+    m->capacity = all;
+    m->changes++;
+    m->key_changes++;
+    return true;
+}
+
 bool
 interp_map_put_all(struct interp *in, const struct node *at, struct map *m, const struct map *from)
 {
     const size_t count = from->count; /* it may be the same */
 
+    if (m->is_sorted && count > 1 && count >= m->count / ENTRIES_FOR_ONE)
+        return put_sorted(in, at, m, from);
     for (size_t i = 0; i < count; i++)
         if (!interp_map_put(in, at, m, from->at[i].key, from->at[i].value))
             return false;
