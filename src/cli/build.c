@@ -85,14 +85,9 @@ give_environment(const char *data_dir)
 
     if (!client_config_load(&c, data_dir, NULL) || !c.has_keys)
         return;
-    if (c.home_region[0] != '\0' || local_server_says(&c, "region", c.home_region, sizeof(c.home_region)))
-        setenv("NARU_REGION", c.home_region, 0);
-    setenv("AWS_ENDPOINT_URL", c.endpoint_url, 0);
-    setenv("AWS_ACCESS_KEY_ID", c.access_key_id, 0);
-    setenv("AWS_SECRET_ACCESS_KEY", c.secret_access_key, 0);
-    setenv("AWS_DEFAULT_REGION", c.region, 0);
-    setenv("AWS_ACCOUNT_ID", c.account, 0);
-    setenv("NARU_ACCOUNT_ID", c.account, 0);
+    if (c.home_region[0] == '\0')
+        (void)local_server_says(&c, "region", c.home_region, sizeof(c.home_region));
+    local_give_environment(&c, data_dir, false);
 }
 
 /* Made if missing; NULL with err. */

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "io/file.h"
 #include "io/process.h"
+#include "pipeline/step_variables.h"
 
 #define LEVELS_MAX 5 /* from the program upwards, looking for what ships with it */
 
@@ -69,6 +70,28 @@ local_port(const struct client_config *config)
     const unsigned port = client_endpoint_port(config->endpoint_url);
 
     return port != 0 ? port : strncmp(config->endpoint_url, "https:", 6) == 0 ? 443 : 80;
+}
+
+static void
+put_variable(void *arg, const char *name, const char *value)
+{
+    const bool *overwrites = arg;
+
+    setenv(name, value, *overwrites);
+}
+
+void
+local_give_environment(const struct client_config *config, const char *data_dir, bool overwrites)
+{
+    const struct step_place place = {.endpoint_url = config->endpoint_url,
+                                     .account = config->account,
+                                     .region = config->region,
+                                     .home_region = config->home_region[0] != '\0' ? config->home_region : NULL,
+                                     .data_dir = data_dir};
+
+    step_variables_each(&place, put_variable, &overwrites);
+    setenv("AWS_ACCESS_KEY_ID", config->access_key_id, overwrites);
+    setenv("AWS_SECRET_ACCESS_KEY", config->secret_access_key, overwrites);
 }
 
 bool

@@ -206,13 +206,7 @@ set_step_environment(struct up *u)
         "%s/bin:%s", u->data_dir, getenv("PATH") != NULL ? getenv("PATH") : "/usr/bin:/bin");
 
     setenv("PATH", path, 1);
-    setenv("AWS_ENDPOINT_URL", u->config.endpoint_url, 1);
-    setenv("AWS_ACCESS_KEY_ID", u->config.access_key_id, 1);
-    setenv("AWS_SECRET_ACCESS_KEY", u->config.secret_access_key, 1);
-    setenv("AWS_DEFAULT_REGION", u->config.region, 1);
-    setenv("AWS_ACCOUNT_ID", u->config.account, 1);
-    setenv("NARU_REGION", u->config.region, 1);
-    setenv("NARU_ACCOUNT_ID", u->config.account, 1);
+    local_give_environment(&u->config, u->data_dir, true);
 }
 
 /* ---- the sample ---- */

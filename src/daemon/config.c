@@ -228,7 +228,6 @@ config_parse(struct config *c, int argc, char **argv, struct err *err)
     snprintf(c->endpoint_url, sizeof(c->endpoint_url), "http://localhost:%u", c->port);
     if (c->hooks_dir[0] == '\0')
         snprintf(c->hooks_dir, sizeof(c->hooks_dir), "%s/hooks", c->data_dir);
-    snprintf(c->ecr_registry, sizeof(c->ecr_registry), "%s.dkr.ecr.%s.amazonaws.com", c->account, c->region);
     return check_account(c, err) && build_roles_check(c->build_role, err) && set_docker_socket(c, err) && set_registry(c, err) &&
            set_limits(c, err) && check_prefetch(c, err);
 }

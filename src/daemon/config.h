@@ -37,7 +37,6 @@ struct config {
     char installation[17];    /* 16 hex: labels containers */
     char host[64];            /* the machine's name at the first start: that of its instances */
     char endpoint_url[128];   /* http://localhost:<port> */
-    char ecr_registry[128];   /* <account>.dkr.ecr.<region>.amazonaws.com */
 };
 
 /* Reads options and environment.  ERR_USAGE names what is wrong. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/server.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -24,6 +25,7 @@
 #include "io/audit.h"
 #include "io/guard.h"
 #include "pipeline/pipeline.h"
+#include "pipeline/step_variables.h"
 #include "registry/mirror/pull_through.h"
 #include "registry/mirror/replication.h"
 #include "registry/scan/scan.h"
@@ -222,21 +224,30 @@ authorise(void *ctx, struct http_exchange *x)
     return api_authorise(((struct server *)ctx)->api, x, NULL);
 }
 
-/* What every step of a build finds in its environment beside its key; all that the seed's commands need. */
+struct step_env {
+    char *lines[16]; /* NULL-terminated */
+    size_t count;
+};
+
+static void
+put_line(void *arg, const char *name, const char *value)
+{
+    struct step_env *e = arg;
+
+    assert(e->count + 1 < ARRAY_COUNT(e->lines));
+    e->lines[e->count++] = text_format("%s=%s", name, value);
+}
+
 static bool
 start_pipeline(struct server *s, struct err *err)
 {
     const struct config *c = &s->config;
-    const char *variables[][2] = {
-        {"AWS_ENDPOINT_URL", c->endpoint_url}, {"AWS_DEFAULT_REGION", c->region},
-        {"AWS_REGION", c->region}, {"AWS_ACCOUNT_ID", c->account}, {"AWS_PAGER", ""},
-        {"ECR_REGISTRY", c->ecr_registry}, {"NARU_DATA_DIR", c->data_dir},
-        {"NARU_REGION", c->region}, {"NARU_ACCOUNT_ID", c->account},
-    };
-    char *env[ARRAY_COUNT(variables) + 2] = {NULL};
+    const struct step_place place = {c->endpoint_url, c->account, c->region, c->region, c->data_dir};
+    cleanup_free char *docker_host = text_format("unix://%s", c->docker_socket);
+    struct step_env env = {0};
     char tools[600], self[620];
     struct pipeline_config config = {
-        .data_dir = c->data_dir, .tool_dir = tools, .extra_env = (const char *const *)env,
+        .data_dir = c->data_dir, .tool_dir = tools, .extra_env = (const char *const *)env.lines,
         .guard = s->guard, .keys = s->keys, .build_roles = c->build_role, .naru_path = self, .base_url = c->endpoint_url, .github_secret = c->github_secret,
         .github_api_url = c->github_api_url,
         .ctx = s, .authorise = authorise,
@@ -244,12 +255,11 @@ start_pipeline(struct server *s, struct err *err)
 
     snprintf(tools, sizeof(tools), "%s/bin", c->data_dir);
     snprintf(self, sizeof(self), "%s/naru", tools);
-    for (size_t i = 0; i < ARRAY_COUNT(variables); i++)
-        env[i] = text_format("%s=%s", variables[i][0], variables[i][1]);
-    env[ARRAY_COUNT(variables)] = text_format("DOCKER_HOST=unix://%s", c->docker_socket);
+    step_variables_each(&place, put_line, &env);
+    put_line(&env, "DOCKER_HOST", docker_host);
     s->pipeline = pipeline_room_start(&config, err);
-    for (size_t i = 0; env[i] != NULL; i++)
-        free(env[i]);
+    for (size_t i = 0; i < env.count; i++)
+        free(env.lines[i]);
     return s->pipeline != NULL;
 }
 

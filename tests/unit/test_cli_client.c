@@ -173,3 +173,31 @@ TEST(what_a_naru_does_not_say_leaves_what_is_known)
     CHECK_TEXT(region, "us-east-1");
     http_server_stop(server);
 }
+
+TEST(what_is_started_here_has_the_environment_of_a_builds_step)
+{
+    static const char *const names[] = {"AWS_DEFAULT_REGION", "AWS_ACCOUNT_ID", "ECR_REGISTRY", "NARU_REGION",
+                                        "NARU_DATA_DIR",      "AWS_PAGER",      "AWS_SECRET_ACCESS_KEY"};
+    struct client_config config = {.endpoint_url = "http://localhost:4600",
+                                   .access_key_id = "AKID",
+                                   .secret_access_key = "secret",
+                                   .account = "210987654321",
+                                   .region = "eu-west-1"};
+
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++)
+        unsetenv(names[i]);
+    setenv("AWS_REGION", "us-west-2", 1);
+    local_give_environment(&config, NULL, false);
+    CHECK_TEXT(getenv("AWS_REGION"), "us-west-2");
+    CHECK_TEXT(getenv("AWS_DEFAULT_REGION"), "eu-west-1");
+    CHECK_TEXT(getenv("ECR_REGISTRY"), "210987654321.dkr.ecr.eu-west-1.amazonaws.com");
+    CHECK_TEXT(getenv("AWS_PAGER"), "");
+    CHECK(getenv("NARU_REGION") == NULL && getenv("NARU_DATA_DIR") == NULL);
+    text_copy_all(config.home_region, sizeof(config.home_region), "ap-northeast-2");
+    local_give_environment(&config, "/data", true);
+    CHECK_TEXT(getenv("AWS_REGION"), "eu-west-1");
+    CHECK_TEXT(getenv("ECR_REGISTRY"), "210987654321.dkr.ecr.ap-northeast-2.amazonaws.com");
+    CHECK_TEXT(getenv("NARU_REGION"), "ap-northeast-2");
+    CHECK_TEXT(getenv("NARU_DATA_DIR"), "/data");
+    CHECK_TEXT(getenv("AWS_SECRET_ACCESS_KEY"), "secret");
+}
