@@ -6,6 +6,7 @@
 #include "check.h"
 #include "pipeline/groovy/interp.h"
 #include "pipeline/language/jenkinsfile.h"
+#include "pipeline/language/lexer.h"
 #include "pipeline/language/names.h"
 #include "pipeline/run/journal_value.h"
 #include "pipeline/run/runner.h"
@@ -323,6 +324,30 @@ TEST(classes_that_are_not_ready_are_no_crash)
                  "must be the first statement") != NULL);
     CHECK(strstr(run("class A { }\nclass B extends A { B() { super(); super() } }\nnew B()"),
                  "must be the first statement") != NULL);
+}
+
+TEST(each_word_is_found_among_those_of_its_letter)
+{
+    static const char *const words[] = {
+#define X(name, text, kind) text,
+        WORDS(X)
+#undef X
+    };
+    cleanup(strbuf_done) struct strbuf text = {0};
+    cleanup(arena_done) struct arena arena = {0};
+    struct diagnostics *d = mem_new(sizeof(*d));
+    struct lexer lexer;
+
+    for (size_t i = 0; i < ARRAY_COUNT(words); i++) {
+        CHECK(i == 0 || strcmp(words[i - 1], words[i]) < 0);
+        strbuf_addf(&text, "%s ", words[i]);
+    }
+    CHECK(lexer_begin(&lexer, strbuf_str(&text), &arena, d));
+    lexer_fill(&lexer, 0, ARRAY_COUNT(words) + 1);
+    for (size_t i = 0; i < ARRAY_COUNT(words); i++)
+        CHECK_EQ(lexer.tokens[i + 1].word, WORD_NONE + 1 + i);
+    lexer_done(&lexer);
+    free(d);
 }
 
 TEST(what_holds_itself_is_no_way_without_end)
