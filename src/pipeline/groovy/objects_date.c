@@ -82,20 +82,35 @@ struct moment {
     char zone[16];
 };
 
+/* Weeks begin on Sundays; the first one of a year is that of its first day, so the last days of December may
+ * belong to it. */
+static int
+week_of(const struct tm *t, int *year)
+{
+    const int y = t->tm_year + 1900;
+    const bool is_leap = (y % 4 == 0 && y % 100 != 0) || y % 400 == 0;
+    const bool is_next = t->tm_yday - t->tm_wday + 6 >= 365 + is_leap;
+
+    *year = y + is_next;
+    return is_next ? 1 : (t->tm_yday + 7 - t->tm_wday + 6) / 7;
+}
+
 static void
 add_field(struct strbuf *out, const struct moment *m, char letter, size_t count)
 {
     const struct tm *t = &m->tm;
     const int width = count > 19 ? 19 : (int)count;
+    int week_year;
+    const int week = week_of(t, &week_year), year = letter == 'Y' ? week_year : t->tm_year + 1900;
 
     switch (letter) {
     case 'y':
     case 'u':
     case 'Y':
         if (count == 2)
-            strbuf_addf(out, "%02d", (t->tm_year + 1900) % 100);
+            strbuf_addf(out, "%02d", year % 100);
         else
-            strbuf_addf(out, "%0*d", width < 4 ? 4 : width, t->tm_year + 1900);
+            strbuf_addf(out, "%0*d", width < 4 ? 4 : width, year);
         break;
     case 'M':
     case 'L':
@@ -138,7 +153,7 @@ add_field(struct strbuf *out, const struct moment *m, char letter, size_t count)
         strbuf_add_cstr(out, t->tm_hour < 12 ? "AM" : "PM");
         break;
     case 'w':
-        strbuf_addf(out, "%0*d", width, (t->tm_yday + 7 - t->tm_wday) / 7 + 1);
+        strbuf_addf(out, "%0*d", width, week);
         break;
     case 'Z':
     case 'X':

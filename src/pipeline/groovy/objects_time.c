@@ -6,15 +6,22 @@
 #include "pipeline/groovy/methods.h"
 
 #define DAYS_MAX 9000000 /* either side of 1970: some 24,000 years */
+#define WEEKS_MAX 1000000
 
-/* What a text says, so far. */
+/* What a text says, so far. The day and the hour can be said in several ways: of those that are, the one that
+ * comes last holds, as with java.util.Calendar. `..._at` is which field of the text said it, from 1; 0: none. */
 struct reading {
     struct str rest;
     struct tm tm;
     int64_t ms;
-    int hour_12; /* -1: none */
+    int fields;
+    int day_at, year_day_at, week_at, weekday_at;
+    int year_day, week, weekday;
+    int hour_at, hour_12_at, half_at;
+    int hour_12;
     bool is_pm, has_offset;
     int64_t offset; /* seconds east of Greenwich */
+    char refused;   /* a letter that is not known here */
 };
 
 /* A number of up to `most` digits. */
@@ -79,8 +86,8 @@ read_field(struct reading *r, char letter, size_t count, bool is_followed)
 {
     static const char *const halves[] = {"AM ", "PM "};
     const size_t most = is_followed ? count : letter == 'y' && count == 2 ? 2 : 9;
+    const int place = ++r->fields;
     int64_t n = 0;
-    int word = 0;
 
     switch (letter) {
     case 'M':
@@ -89,8 +96,10 @@ read_field(struct reading *r, char letter, size_t count, bool is_followed)
             return read_word(r, date_months, 12, &r->tm.tm_mon);
         break;
     case 'E':
-        return read_word(r, date_days, 7, &word);
+        r->weekday_at = place;
+        return read_word(r, date_days, 7, &r->weekday);
     case 'a':
+        r->half_at = place;
         r->is_pm = r->rest.len > 0 && (r->rest.at[0] | 0x20) == 'p';
         if (!str_equal_nocase(str_slice(r->rest, 0, 2), str_slice(str_of(halves[r->is_pm]), 0, 2)))
             return false;
@@ -104,7 +113,11 @@ read_field(struct reading *r, char letter, size_t count, bool is_followed)
     default:
         break;
     }
-    if (strchr("yuMLdHhmsS", letter) == NULL || !read_digits(r, most, &n))
+    if (strchr("yuMLdDwHkhKmsS", letter) == NULL) {
+        r->refused = letter;
+        return false;
+    }
+    if (!read_digits(r, most, &n))
         return false;
     switch (letter) {
     case 'M':
@@ -112,13 +125,26 @@ read_field(struct reading *r, char letter, size_t count, bool is_followed)
         r->tm.tm_mon = (int)n - 1;
         break;
     case 'd':
+        r->day_at = place;
         r->tm.tm_mday = (int)n;
         break;
+    case 'D':
+        r->year_day_at = place;
+        r->year_day = (int)n;
+        break;
+    case 'w':
+        r->week_at = place;
+        r->week = (int)n;
+        return n <= WEEKS_MAX;
     case 'H':
-        r->tm.tm_hour = (int)n;
+    case 'k':
+        r->hour_at = place;
+        r->tm.tm_hour = letter == 'k' && n == 24 ? 0 : (int)n;
         break;
     case 'h':
-        r->hour_12 = (int)n % 12;
+    case 'K':
+        r->hour_12_at = place;
+        r->hour_12 = letter == 'h' && n == 12 ? 0 : (int)n;
         break;
     case 'm':
         r->tm.tm_min = (int)n;
@@ -181,8 +207,42 @@ unparseable(struct interp *in, const struct node *at, struct str text)
 static bool
 read_text(struct str text, struct str pattern, struct reading *r)
 {
-    *r = (struct reading){.rest = text, .tm = {.tm_year = 70, .tm_mday = 1}, .hour_12 = -1};
+    *r = (struct reading){.rest = text, .tm = {.tm_year = 70, .tm_mday = 1}};
     return read_pattern(r, pattern) && r->tm.tm_year <= 8099 && r->tm.tm_year >= -1900;
+}
+
+static int
+later(int a, int b)
+{
+    return a > b ? a : b;
+}
+
+/* A week says the day together with a day of the week, or where nothing else does: then it is its Sunday. The
+ * first week is that of the first of January. */
+static void
+settle_day(struct reading *r)
+{
+    const int week_at = r->week_at > 0 && r->weekday_at > 0 ? later(r->week_at, r->weekday_at) : 0;
+    struct tm first = {.tm_year = r->tm.tm_year, .tm_mday = 1};
+
+    if (week_at > later(r->day_at, r->year_day_at) ||
+        (r->week_at > 0 && r->day_at == 0 && r->year_day_at == 0)) {
+        (void)timegm(&first); /* for its day of the week */
+        r->tm.tm_mon = 0;
+        r->tm.tm_mday = 1 - first.tm_wday + (r->week - 1) * 7 + (week_at > 0 ? r->weekday : 0);
+    } else if (r->year_day_at > r->day_at) {
+        r->tm.tm_mon = 0;
+        r->tm.tm_mday = r->year_day;
+    }
+}
+
+static void
+settle_hour(struct reading *r)
+{
+    const int half_at = r->hour_12_at > 0 || r->hour_at == 0 ? later(r->hour_12_at, r->half_at) : 0;
+
+    if (half_at > r->hour_at)
+        r->tm.tm_hour = r->hour_12 + (r->is_pm ? 12 : 0);
 }
 
 bool
@@ -192,10 +252,15 @@ date_parse(struct interp *in, const struct node *at, struct str text, struct str
     struct reading r;
     int64_t seconds;
 
-    if (!read_text(text, pattern, &r))
-        return unparseable(in, at, text);
-    if (r.hour_12 >= 0)
-        r.tm.tm_hour = r.hour_12 + (r.is_pm ? 12 : 0);
+    if (!read_text(text, pattern, &r)) {
+        if (r.refused == 0)
+            return unparseable(in, at, text);
+        return interp_throw(in, at, "UnsupportedFeature",
+                            "the letter '%c' is not supported where a date is read%s", r.refused,
+                            r.refused == 'Y' ? "; the year is 'y', 'Y' is that of a week" : "");
+    }
+    settle_day(&r);
+    settle_hour(&r);
     seconds = (int64_t)timegm(&r.tm);
     if (r.has_offset)
         seconds -= r.offset;
@@ -250,7 +315,7 @@ read_day(struct str text, struct str pattern, bool is_iso, int64_t *out)
     int length;
 
     if ((is_iso && (text.len != 10 || text.at[4] != '-' || text.at[7] != '-')) || !read_text(text, pattern, &r) ||
-        r.rest.len > 0 || r.tm.tm_mon < 0 || r.tm.tm_mon > 11)
+        r.rest.len > 0 || r.year_day_at > 0 || r.week_at > 0 || r.tm.tm_mon < 0 || r.tm.tm_mon > 11)
         return false;
     length = month_length(r.tm.tm_year + 1900, r.tm.tm_mon);
     if (r.tm.tm_mday < 1 || r.tm.tm_mday > (is_iso ? length : 31))
