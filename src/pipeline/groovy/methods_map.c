@@ -270,17 +270,41 @@ view_drop(const struct call *c, const struct dropping *d)
     return map_view_refresh(c->in, c->at, c->self.list);
 }
 
-/* In Java they change a list in its place; what is no list of its own is copied. */
+/* What only a list has, and what changes it: Java's views are none. */
 static bool
-is_in_place(struct str name)
+is_of_lists(const struct call *c)
 {
-    static const char *const names[] = {"sort", "unique", "swap", "reverse", "set", "putAt",
-                                        "shuffle"};
+    static const char *const names[] = {"pop",         "poll",       "pollFirst", "pollLast",
+                                        "removeFirst", "removeLast", "removeAt",  "swap",
+                                        "set",         "putAt",      "shuffle"};
 
     for (size_t i = 0; i < ARRAY_COUNT(names); i++)
-        if (str_is(name, names[i]))
+        if (str_is(c->name, names[i]))
             return true;
-    return false;
+    return call_is(c, "reverse", 1);
+}
+
+/* unique() would take all out of the map and put back what it cannot; unique(false), sort() and reverse() make a
+ * list. */
+static bool
+view_changed_or_copied(const struct call *c, bool *ok)
+{
+    const struct value *first = c->args->at;
+    struct value copy;
+    bool found = true;
+
+    if (is_of_lists(c)) {
+        *ok = interp_no_method(c->in, c->at, value_type_name(c->self), c->name, c->args);
+    } else if (str_is(c->name, "unique") &&
+               (c->args->count == 0 || first->type != V_BOOL || first->truth)) {
+        *ok = interp_throw(c->in, c->at, "UnsupportedOperationException", "null");
+    } else if (str_is(c->name, "unique") || str_is(c->name, "sort") || call_is(c, "reverse", 0)) {
+        *ok = list_to_kind(c->in, c->at, c->self.list, c->self.list->kind, &copy) &&
+              method_call(c->in, c->at, copy, c->name, c->args, c->out, &found);
+    } else {
+        return false;
+    }
+    return found || !*ok;
 }
 
 bool
@@ -289,8 +313,7 @@ method_view(const struct call *c, bool *ok)
     struct list *l = c->self.list;
     const bool is_all = call_is(c, "removeAll", 1), is_rest = call_is(c, "retainAll", 1);
     struct dropping d = {.what = is_rest ? DROP_OTHERS : DROP_ALL};
-    struct value items, copy;
-    bool found = false;
+    struct value items;
 
     *ok = map_view_refresh(c->in, c->at, l);
     if (!*ok)
@@ -301,11 +324,8 @@ method_view(const struct call *c, bool *ok)
         *ok = map_view_refresh(c->in, c->at, l);
         return true;
     }
-    if (is_in_place(c->name)) {
-        *ok = list_to_kind(c->in, c->at, l, l->kind, &copy) &&
-              method_call(c->in, c->at, copy, c->name, c->args, c->out, &found);
-        return found || !*ok;
-    }
+    if (view_changed_or_copied(c, ok))
+        return true;
     if (call_is(c, "remove", 1)) {
         d.what = DROP_FIRST;
         items = value_list(c->in->arena);
