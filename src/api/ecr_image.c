@@ -337,9 +337,9 @@ ecr_batch_get_image(struct request *rq, struct json *out, struct err *err)
     return true;
 }
 
-/* One imageId of BatchDeleteImage. False only for a fault of ours. */
+/* One imageId of BatchDeleteImage; `view` is opened for the first that is there. False only for a fault of ours. */
 static bool
-image_delete(struct request *rq, const char *repository, const struct json *id,
+image_delete(struct request *rq, const char *repository, const struct json *id, struct view **view,
              struct json *removed, struct json *failures, struct err *err)
 {
     char digest[REGISTRY_DIGEST_SIZE];
@@ -354,7 +354,8 @@ image_delete(struct request *rq, const char *repository, const struct json *id,
     /* With a tag only the tag goes (and the image with its last one); without, the image and all
      * its tags. */
     const char *reference = json_get_cstr(id, "imageTag", digest);
-    if (registry_image_delete(ecr_registry(rq), rq->region, repository, reference, removed, &why))
+    if ((*view != NULL || view_open(ecr_registry(rq), rq->region, repository, view, &why)) &&
+        view_image_delete(*view, reference, removed, &why))
         return true;
     switch (why.code) {
     case ERR_RESOURCE_IN_USE:
@@ -378,11 +379,12 @@ ecr_batch_delete_image(struct request *rq, struct json *out, struct err *err)
     const char *repository = ecr_repository_name(rq, err);
     const struct json *ids = json_get(rq->input, "imageIds");
     cleanup_json struct json *removed = json_array(), *failures = json_array();
+    cleanup(view_close_) struct view *view = NULL;
 
     if (repository == NULL || !repository_check(rq, repository, err))
         return false;
     for (size_t i = 0; i < json_size(ids); i++)
-        if (!image_delete(rq, repository, json_at(ids, i), removed, failures, err))
+        if (!image_delete(rq, repository, json_at(ids, i), &view, removed, failures, err))
             return false;
     json_set(out, "imageIds", TAKE(removed));
     json_set(out, "failures", TAKE(failures));

@@ -812,12 +812,34 @@ registry_tag_delete(struct registry *reg, const char *region, const char *reposi
 
 /* As the lists have it, under the lock. */
 static bool
-view_image(const struct view *v, struct registry *reg, const char *region, const char *repository, const char *digest,
-           struct json **out, struct err *err)
+view_image(const struct view *v, const char *digest, struct json **out, struct err *err)
 {
-    if (!image_record_read(reg, region, repository, str_of(digest), out, err))
+    if (!image_record_read(v->reg, v->region, v->repository, str_of(digest), out, err))
         return false;
-    image_finish(reg, region, repository, digest, *out, view_tags(v, digest));
+    image_finish(v->reg, v->region, v->repository, digest, *out, view_tags(v, digest));
+    return true;
+}
+
+bool
+view_image_delete(struct view *v, const char *reference, struct json *removed_out, struct err *err)
+{
+    struct registry *const reg = v->reg;
+    cleanup(unlock_) pthread_mutex_t *lock UNUSED = view_lock(v);
+    cleanup_json struct json *image = NULL;
+    char digest[REGISTRY_DIGEST_SIZE];
+
+    if (!view_refresh(v, err) || !registry_resolve(reg, v->region, v->repository, reference, digest, err) ||
+        !view_image(v, digest, &image, err))
+        return false;
+    if (digest_is_valid(str_of(reference)))
+        return view_check_unneeded(v, digest, ALL_INDEXES, err) &&
+               image_remove(reg, v->region, v->repository, image, removed_out, err);
+    /* The last tag takes the image with it, unless somebody still needs the image. */
+    if (json_size(json_get(image, "tags")) == 1 && view_check_unneeded(v, digest, ALL_INDEXES, NULL))
+        return image_remove(reg, v->region, v->repository, image, removed_out, err);
+    if (!tag_remove(reg, v->region, v->repository, reference, err))
+        return false;
+    removed_add(removed_out, digest, reference);
     return true;
 }
 
@@ -826,26 +848,10 @@ registry_image_delete(struct registry *reg, const char *region, const char *repo
                       const char *reference, struct json *removed_out, struct err *err)
 {
     cleanup(view_close_) struct view *v = NULL;
-    cleanup_json struct json *image = NULL;
     char digest[REGISTRY_DIGEST_SIZE];
 
-    if (!registry_resolve(reg, region, repository, reference, digest, err) ||
-        !view_open(reg, region, repository, &v, err))
-        return false;
-    cleanup(unlock_) pthread_mutex_t *lock UNUSED = view_lock(v);
-    if (!view_refresh(v, err) || !registry_resolve(reg, region, repository, reference, digest, err) ||
-        !view_image(v, reg, region, repository, digest, &image, err))
-        return false;
-    if (digest_is_valid(str_of(reference)))
-        return view_check_unneeded(v, digest, ALL_INDEXES, err) &&
-               image_remove(reg, region, repository, image, removed_out, err);
-    /* The last tag takes the image with it, unless somebody still needs the image. */
-    if (json_size(json_get(image, "tags")) == 1 && view_check_unneeded(v, digest, ALL_INDEXES, NULL))
-        return image_remove(reg, region, repository, image, removed_out, err);
-    if (!tag_remove(reg, region, repository, reference, err))
-        return false;
-    removed_add(removed_out, digest, reference);
-    return true;
+    return registry_resolve(reg, region, repository, reference, digest, err) &&
+           view_open(reg, region, repository, &v, err) && view_image_delete(v, reference, removed_out, err);
 }
 
 /* Images come before the index that names them, and before their tag: who pushes an index counts upon them. */

@@ -321,15 +321,6 @@ struct view {
     struct json *told_tags, *told_images;
     struct view *next;
 };
-/* Reads all tags and indexes of the repository, and asks nobody to wait meanwhile. One thread's own. */
-bool view_open(struct registry *reg, const char *region, const char *repository, struct view **out,
-               struct err *err) MUST_CHECK;
-void view_close(struct view *v); /* NULL is fine */
-static inline void
-view_close_(struct view **v)
-{
-    view_close(*v);
-}
 /* The repository's lock; then its answers have to be as of now, which a refresh sees to. */
 pthread_mutex_t *view_lock(const struct view *v);
 bool view_refresh(struct view *v, struct err *err) MUST_CHECK;

@@ -244,6 +244,18 @@ bool registry_manifest_put(struct registry *reg, const char *region, const char 
 bool registry_image_delete(struct registry *reg, const char *region, const char *repository,
                            const char *reference, struct json *removed_out,
                            struct err *err) MUST_CHECK;
+/* For several of a repository: all its tags and indexes are read once, while nobody has to wait, and what changes since
+ * is heard of. One thread's own. */
+struct view;
+bool view_open(struct registry *reg, const char *region, const char *repository, struct view **out,
+               struct err *err) MUST_CHECK;
+bool view_image_delete(struct view *v, const char *reference, struct json *removed_out, struct err *err) MUST_CHECK;
+void view_close(struct view *v); /* NULL is fine */
+static inline void
+view_close_(struct view **v)
+{
+    view_close(*v);
+}
 
 /* ---- archive (archive.c): kept, listed, and pulled by nobody until it is restored ---- */
 /* An image of an index that is not archived, or one in use, cannot be: STORAGE_CLASS_UPDATE says why. With it goes what

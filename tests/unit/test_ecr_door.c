@@ -163,6 +163,41 @@ TEST(results_that_are_few_are_found_at_little_cost)
     CHECK(json_get(told, "nextToken") == NULL);
 }
 
+#define DELETED 30
+
+/* Of indexes of nothing, each with a tag, and with some bytes to read. */
+static char *
+put_indexes(struct door *d)
+{
+    cleanup(strbuf_done) struct strbuf ids = {0};
+    struct err err = {0};
+
+    for (int i = 0; i < DELETED; i++) {
+        char tag[16], digest[REGISTRY_DIGEST_SIZE];
+        cleanup_free char *manifest = text_format("{\"schemaVersion\":2,\"mediaType\":\"application/vnd.oci.image.index.v1+json\","
+                                                  "\"manifests\":[],\"annotations\":{\"a\":\"%02000d\"}}", i);
+        snprintf(tag, sizeof tag, "v%d", i);
+        const struct registry_put put = {.manifest = str_of(manifest), .tag = tag};
+        CHECK(registry_manifest_put(d->registry, REGION, "team/web", &put, digest, &err));
+        strbuf_addf(&ids, "%s{\"imageTag\":\"%s\"}", i > 0 ? "," : "", tag);
+    }
+    return text_format("{\"repositoryName\":\"team/web\",\"imageIds\":[%s,{\"imageTag\":\"none\"}]}", strbuf_cstr(&ids));
+}
+
+TEST(many_images_are_deleted_by_one_look_at_their_repository)
+{
+    DOOR(d);
+    cleanup(strbuf_done) struct strbuf answer = {0};
+    cleanup_free char *body = put_indexes(&d);
+    const int64_t before = bytes_read();
+
+    CHECK_EQ(ask(&d, "BatchDeleteImage", body, &answer), 200);
+    CHECK(bytes_read() - before < 4LL * DELETED * 2000); /* all of them for each is half that number of times as much */
+    cleanup_json struct json *told = json_parse(strbuf_str(&answer), NULL);
+    CHECK_EQ(json_size(json_get(told, "imageIds")), DELETED);
+    CHECK_EQ(json_size(json_get(told, "failures")), 1);
+}
+
 TEST(a_policy_knows_what_time_it_is)
 {
     DOOR(d);
