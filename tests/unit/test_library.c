@@ -77,6 +77,7 @@ TEST(a_build_in_ones_own_directory_has_the_libraries_of_the_installation)
                                         .on_stage = on_stage};
     CHECK(pipeline_run_directory(&spec, &b.outcome, &err));
     CHECK(strstr(strbuf_cstr(&b.log), "hello Ann. from greet\n") != NULL);
+    CHECK(file_remove_tree(b.directory, &err));
 }
 
 TEST(a_folder_gives_variables_classes_and_resources)
