@@ -58,17 +58,19 @@ def wait_until(what, check, timeout=60, interval=0.05):
 
 
 class Dockerd:
-    """A Docker Engine of the tests' own, under ROOT/<name>."""
+    """A Docker Engine of the tests' own, under ROOT/<name>. `is_lent`: who started it ends it."""
 
-    def __init__(self, name="docker"):
+    def __init__(self, name="docker", is_lent=False):
         self.dir = ROOT / name
+        self.is_lent = is_lent
 
     def __enter__(self):
         self.start()
         return self
 
     def __exit__(self, *_):
-        self.stop()
+        if not self.is_lent:
+            self.stop()
 
     def start(self):
         done = subprocess.run([str(TOP / "tools/dockerd.sh"), "start", str(self.dir)], stdout=subprocess.PIPE, check=True)

@@ -66,7 +66,7 @@ def run(suite, totals):
 def run_here(args, totals):
     """The tests of `args.only` (a folder, or a folder and a file), or all."""
     folder, _, file = args.only.partition("/")
-    with harness.Dockerd() as docker:
+    with harness.Dockerd(is_lent=args.only != "") as docker:
         harness.DOCKER = docker
         if folder in ("api", ""):
             with harness.Naru("api") as naru:
@@ -88,24 +88,31 @@ class Crew:
             self.parts.put(part)
 
     def run(self):
-        workers = [threading.Thread(target=self.work, args=(pathlib.Path(self.args.root) / f"job{i}",))
-                   for i in range(self.args.jobs)]
+        workers = [threading.Thread(target=self.work, args=(f"job{i}",)) for i in range(self.args.jobs)]
         for worker in workers:
             worker.start()
         for worker in workers:
             worker.join()
 
-    def work(self, root):
-        while True:
-            try:
-                part = self.parts.get_nowait()
-            except queue.Empty:
-                return
-            done = subprocess.run(
-                [sys.executable, __file__, "--naru", self.args.naru, "--root", str(root), "--only", part, self.args.pattern],
-                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    def work(self, name):
+        try:
+            with harness.Dockerd(f"{name}/docker"):
+                while True:
+                    self.run_part(self.parts.get_nowait(), name)
+        except queue.Empty:
+            pass
+        except (OSError, subprocess.SubprocessError) as error:
             with self.lock:
-                self.count(part, done)
+                print(f"run.py: {name}: {error}")
+                self.totals["failed"] += 1
+
+    def run_part(self, part, name):
+        done = subprocess.run(
+            [sys.executable, __file__, "--naru", self.args.naru, "--root", str(pathlib.Path(self.args.root) / name),
+             "--only", part, self.args.pattern],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        with self.lock:
+            self.count(part, done)
 
     def count(self, part, done):
         print(done.stdout, end="", flush=True)
@@ -127,7 +134,7 @@ def main():
     parser.add_argument("--root", default=str(HERE.parent / "build" / "real"))
     parser.add_argument("--soak", action="store_true", help="the long runs, with the issue's full figures")
     parser.add_argument("--jobs", type=int, default=1, help="how many programs share the files of tests")
-    parser.add_argument("--only", default="", help="'api', 'e2e' or 'e2e/test_x.py'")
+    parser.add_argument("--only", default="", help="'api', 'e2e' or 'e2e/test_x.py', on a Docker Engine that goes on")
     args = parser.parse_args()
     harness.configure(args.naru, args.root, args.soak)
     totals = {"passed": 0, "failed": 0, "skipped": 0}

@@ -173,7 +173,6 @@ TEST(a_long_journal_is_taken_up_in_little_memory)
     cleanup(strbuf_done) struct strbuf text = {0};
     cleanup_free char *path = NULL;
     struct rusage before, after;
-    int64_t took;
 
     setup(&b);
     live_to_the_stop(&b, "node { sh '" WAITS "true'\n echo 'end' }", 1);
@@ -185,9 +184,7 @@ TEST(a_long_journal_is_taken_up_in_little_memory)
     CHECK(file_write_atomic(path, strbuf_str(&text), 0600, NULL));
     strbuf_done(&text);
     CHECK(getrusage(RUSAGE_SELF, &before) == 0);
-    took = clock_monotonic_ms();
     live_to_the_end(&b);
-    CHECK(clock_monotonic_ms() - took < 2000 * CHECK_PATIENCE);
     CHECK(getrusage(RUSAGE_SELF, &after) == 0);
     CHECK_TEXT(build_result_name(b.outcome.result), "SUCCESS");
     CHECK(IS_SANITIZED || after.ru_maxrss - before.ru_maxrss < 64 << 10); /* KiB */
