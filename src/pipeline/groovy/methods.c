@@ -346,7 +346,7 @@ list_read(const struct call *c, bool *ok)
         *ok = operator_in(c->in, c->at, arg[0], c->self, &truth);
         *c->out = value_bool(truth);
     } else if (call_is(c, "indexOf", 1)) {
-        for (k = 0; k < n && *ok; k++) {
+        for (k = 0; k < l->count && *ok; k++) { /* who is asked may change the list */
             *ok = interp_equal(c->in, c->at, arg[0], l->at[k], EQUAL_AS_KEYS, &truth);
             if (truth)
                 break;
@@ -377,7 +377,7 @@ list_read(const struct call *c, bool *ok)
         else if (!*ok)
             *ok = interp_throw(c->in, c->at, "OutOfMemoryError", "the list is too large");
     } else if (call_is(c, "sum", 0)) {
-        for (k = 0; k < n && *ok; k++) {
+        for (k = 0; k < l->count && *ok; k++) {
             if (k == 0)
                 *c->out = l->at[0];
             else

@@ -174,12 +174,13 @@ put_sorted(struct interp *in, const struct node *at, struct map *m, const struct
 bool
 interp_map_put_all(struct interp *in, const struct node *at, struct map *m, const struct map *from)
 {
-    const size_t count = from->count; /* it may be the same */
+    const struct map_entry *entries = from->at; /* it may be the same, or changed by who is asked */
+    const size_t count = from->count;
 
     if (m->is_sorted && count > 1 && count >= m->count / ENTRIES_FOR_ONE)
         return put_sorted(in, at, m, from);
     for (size_t i = 0; i < count; i++)
-        if (!interp_map_put(in, at, m, from->at[i].key, from->at[i].value))
+        if (!interp_map_put(in, at, m, entries[i].key, entries[i].value))
             return false;
     return true;
 }

@@ -397,9 +397,10 @@ method_list(const struct call *c, bool *ok)
             l->keys = NULL;
         }
     } else if (call_is(c, "lastIndexOf", 1)) {
+        const struct value *items = l->at; /* who is asked may change the list */
         bool is_equal = false;
         for (i = l->count; i > 0 && *ok; i--) {
-            *ok = interp_equal(c->in, c->at, arg[0], l->at[i - 1], EQUAL_AS_KEYS, &is_equal);
+            *ok = interp_equal(c->in, c->at, arg[0], items[i - 1], EQUAL_AS_KEYS, &is_equal);
             if (is_equal)
                 break;
         }
@@ -417,20 +418,21 @@ method_list(const struct call *c, bool *ok)
     } else if (call_is(c, "grep", 1)) {
         *c->out = value_list(c->in->arena);
         for (i = 0; i < l->count && *ok; i++) {
+            const struct value item = l->at[i]; /* who is asked may change the list */
             struct value result = value_bool(false);
             bool matches = false;
             if (c->block == NULL && arg[0].type != V_PATTERN) {
-                *ok = interp_equal(c->in, c->at, l->at[i], arg[0], EQUAL_BY_VALUE, &matches);
+                *ok = interp_equal(c->in, c->at, item, arg[0], EQUAL_BY_VALUE, &matches);
                 result = value_bool(matches);
             } else if (c->block != NULL)
-                *ok = ask(c, l->at[i], &result);
+                *ok = ask(c, item, &result);
             else if (arg[0].type == V_PATTERN) {
-                *ok = regex_matches(c->in, c->at, interp_text(c->in, l->at[i]),
+                *ok = regex_matches(c->in, c->at, interp_text(c->in, item),
                                     arg[0].text, &matches);
                 result = value_bool(matches);
             }
             if (*ok && value_truth(result))
-                list_add(c->in->arena, c->out->list, l->at[i]);
+                list_add(c->in->arena, c->out->list, item);
         }
     } else if (call_is(c, "sum", 1) && c->block == NULL) {
         *c->out = arg[0];
@@ -502,15 +504,15 @@ method_map(const struct call *c, bool *ok)
     } else if (call_is(c, "minus", 1) && arg[0].type == V_MAP) {
         *c->out = value_map(c->in->arena);
         for (size_t i = 0; i < m->count; i++) {
-            const struct value *v = map_find(arg[0].map, m->at[i].key);
+            const struct map_entry e = m->at[i]; /* who is asked may change the map */
+            const struct value *v = map_find(arg[0].map, e.key);
             bool is_equal = false;
-            if (v != NULL &&
-                !interp_equal(c->in, c->at, *v, m->at[i].value, EQUAL_BY_VALUE, &is_equal)) {
+            if (v != NULL && !interp_equal(c->in, c->at, *v, e.value, EQUAL_BY_VALUE, &is_equal)) {
                 *ok = false;
                 break;
             }
             if (!is_equal)
-                map_put(c->in->arena, c->out->map, m->at[i].key, m->at[i].value);
+                map_put(c->in->arena, c->out->map, e.key, e.value);
         }
     } else if (call_is(c, "collectEntries", 0) || call_is(c, "asImmutable", 0) || call_is(c, "clone", 0)) {
         *ok = map_copy(c->in, c->at, m, m->is_sorted && !str_is(c->name, "collectEntries"), c->out);

@@ -10,26 +10,32 @@ static bool
 make_keys(struct interp *in, const struct node *at, struct list *l)
 {
     const struct map *known = list_keys(l);
+    struct map *keys;
 
     if (known != NULL && (known == l->of || known->count == l->count))
         return true;
-    l->keys = value_map(in->arena).map;
-    for (size_t i = 0; i < l->count; i++) {
+    keys = value_map(in->arena).map;
+    for (size_t i = 0; i < l->count; i++) { /* who is asked may change the set */
         if (!interp_spend(in, at, 1 + interp_weight(l->at[i])))
             return false;
-        if (!interp_map_put(in, at, l->keys, l->at[i], value_null()))
+        if (!interp_map_put(in, at, keys, l->at[i], value_null()))
             return false;
     }
+    l->keys = keys;
     return true;
 }
 
 bool
 set_contains(struct interp *in, const struct node *at, struct list *set, struct value v, bool *out)
 {
-    if (!make_keys(in, at, set) || !interp_spend(in, at, 1 + interp_weight(v)) ||
-        !interp_map_key(in, at, list_keys(set), v, &v))
+    const struct map *keys;
+
+    if (!make_keys(in, at, set) || !interp_spend(in, at, 1 + interp_weight(v)))
         return false;
-    *out = map_find(list_keys(set), v) != NULL;
+    keys = list_keys(set); /* who is asked may take them from the set */
+    if (!interp_map_key(in, at, keys, v, &v))
+        return false;
+    *out = map_find(keys, v) != NULL;
     return true;
 }
 
@@ -73,7 +79,7 @@ list_put(struct interp *in, const struct node *at, struct list *l, struct value 
     if (l->count >= VALUE_ITEMS_MAX)
         return interp_throw(in, at, "OutOfMemoryError", "the list is too large");
     list_add(in->arena, l, v);
-    if (list_is_set(l))
+    if (list_is_set(l) && l->keys != NULL)
         map_put(in->arena, l->keys, v, value_null());
     *added = true;
     if (l->kind != LIST_SORTED_SET || sort_in(in, at, l))
@@ -87,12 +93,13 @@ bool
 list_put_all(struct interp *in, const struct node *at, struct list *l, const struct list *other,
              bool *changed)
 {
-    const size_t count = other->count; /* it may be the same */
+    const struct value *items = other->at; /* it may be the same, or changed by who is asked */
+    const size_t count = other->count;
 
     *changed = false;
     for (size_t i = 0; i < count; i++) {
         bool added;
-        if (!list_put(in, at, l, other->at[i], &added))
+        if (!list_put(in, at, l, items[i], &added))
             return false;
         *changed = *changed || added;
     }
@@ -201,9 +208,10 @@ split(struct interp *in, const struct node *at, const struct list *l, const stru
     if (!set_fill(&set, other))
         return false;
     for (size_t i = 0; i < l->count; i++) {
-        if (!set_has(&set, l->at[i], &has))
+        const struct value item = l->at[i]; /* who is asked may change the list */
+        if (!set_has(&set, item, &has))
             return false;
-        list_add(in->arena, has ? both : rest, l->at[i]);
+        list_add(in->arena, has ? both : rest, item);
     }
     return true;
 }

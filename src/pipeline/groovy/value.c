@@ -563,12 +563,13 @@ format_map(const struct map *m, struct formatting *f, struct strbuf *out, unsign
 {
     strbuf_add_cstr(out, m->count == 0 ? "[:" : "[");
     for (size_t i = 0; i < m->count && out->len <= f->most && f->left > 0; i++) {
+        const struct map_entry e = m->at[i]; /* who is asked may change the map */
         if (i > 0)
             strbuf_add_cstr(out, ", ");
-        if (!format_at(m->at[i].key, f, out, depth + 1))
+        if (!format_at(e.key, f, out, depth + 1))
             return false;
         strbuf_add_char(out, ':');
-        if (!format_at(m->at[i].value, f, out, depth + 1))
+        if (!format_at(e.value, f, out, depth + 1))
             return false;
     }
     strbuf_add_char(out, ']');
