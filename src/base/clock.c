@@ -33,6 +33,12 @@ clock_monotonic_us(void)
     return now_us(CLOCK_MONOTONIC);
 }
 
+int64_t
+clock_boot_ms(void)
+{
+    return now_us(CLOCK_BOOTTIME) / 1000;
+}
+
 void
 clock_sleep_ms(int64_t ms)
 {

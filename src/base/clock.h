@@ -7,6 +7,7 @@
 int64_t clock_wall_ms(void);
 int64_t clock_monotonic_ms(void);
 int64_t clock_monotonic_us(void);
+int64_t clock_boot_ms(void); /* as the monotonic one, which stands while the machine is suspended: this one does not */
 void clock_sleep_ms(int64_t ms);
 /* "2026-01-02T03:04:05.678Z" */
 void clock_format_iso(int64_t ms, char out[static 32]);

@@ -48,17 +48,18 @@ struct engine {
     bool has_turn;           /* the engine's thread, in the middle of one */
     bool is_commit_failing;
     atomic_bool is_started;  /* and the core whole */
-    int64_t wall_at_start_ms, monotonic_at_start_ms;
+    int64_t wall_at_start_ms, boot_at_start_ms;
     int64_t look_ms; /* the next look at the clock, at the latest */
     atomic_bool is_stopping;
 };
 
-/* Wall time that never jumps: the wall clock at the start, and from there the monotonic one.  If the wall
- * clock was set back while we were down, it goes on from the latest moment that the rows know. */
+/* Wall time that never jumps: the wall clock at the start, and from there one that only runs, while the machine is
+ * suspended, too.  If the wall clock was set back while we were down, it goes on from the latest moment that the rows
+ * know. */
 static int64_t
 engine_now_ms(const struct engine *e)
 {
-    const int64_t now = e->wall_at_start_ms + clock_monotonic_ms() - e->monotonic_at_start_ms;
+    const int64_t now = e->wall_at_start_ms + clock_boot_ms() - e->boot_at_start_ms;
 
     return now > e->core->now_ms ? now : e->core->now_ms;
 }
@@ -110,7 +111,7 @@ engine_new(const struct engine_config *config, struct err *err)
     e->wall_at_start_ms = clock_wall_ms();
     if (e->wall_at_start_ms < e->core->now_ms)
         e->wall_at_start_ms = e->core->now_ms;
-    e->monotonic_at_start_ms = clock_monotonic_ms();
+    e->boot_at_start_ms = clock_boot_ms();
     return e;
 }
 

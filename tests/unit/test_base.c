@@ -2,8 +2,12 @@
 #include "check.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include "base/address_block.h"
 #include "base/arena.h"
 #include "base/clock.h"
@@ -465,6 +469,27 @@ TEST(time_is_printed_and_read_back)
     CHECK(!clock_parse_basic(STR("20261302T030405Z"), &ms));
     CHECK(!clock_parse_basic(STR("20260102T030405Zx"), &ms));
     CHECK(clock_monotonic_us() / 1000 <= clock_monotonic_ms() + 1);
+}
+
+/* A machine that slept, as a time namespace shows it: it is of those that are born after it was made. */
+TEST(the_clock_of_the_machine_goes_on_while_it_sleeps)
+{
+    int fd, status = 0;
+    pid_t pid;
+
+    CHECK(clock_boot_ms() >= clock_monotonic_ms());
+    if (unshare(CLONE_NEWTIME) != 0) {
+        check_skip("no time namespaces here: %s", strerror(errno));
+        return;
+    }
+    fd = open("/proc/self/timens_offsets", O_WRONLY | O_CLOEXEC);
+    CHECK(fd >= 0 && dprintf(fd, "boottime 5000 0\n") > 0);
+    (void)close(fd);
+    pid = fork();
+    CHECK(pid >= 0);
+    if (pid == 0)
+        _exit(clock_boot_ms() >= clock_monotonic_ms() + 5000 * 1000 ? 0 : 1);
+    CHECK(waitpid(pid, &status, 0) == pid && status == 0);
 }
 
 TEST(views_are_joined)

@@ -603,14 +603,14 @@ TEST(reports_about_strangers_change_nothing)
 
 /* ---- naru itself stands still ---- */
 
-static atomic_llong ahead_ms; /* of the clock by which all of this program goes */
+static atomic_llong ahead_ms; /* of the clock that goes on while the machine is suspended, and by which the engine goes */
 
 int
 clock_gettime(clockid_t id, struct timespec *out)
 {
     const int result = (int)syscall(SYS_clock_gettime, id, out);
 
-    if (id == CLOCK_MONOTONIC)
+    if (id == CLOCK_BOOTTIME)
         out->tv_sec += (time_t)(atomic_load(&ahead_ms) / 1000);
     return result;
 }
