@@ -196,6 +196,25 @@ TEST(load_at_the_end_of_the_stack_is_an_error)
     CHECK(strstr(log, "[b] flat [[[") != NULL);
 }
 
+/* An instance that was made before has none of its fields. */
+TEST(a_parent_class_may_come_later)
+{
+    cleanup(build_done) struct build b = {0};
+    const char *log;
+
+    build_init(&b);
+    log = run_with(&b,
+                   "class B extends A { def shown() { super.toString() } }\n"
+                   "def early = new B()\n"
+                   "node {\n"
+                   "    writeFile file: 'a.groovy', text: '@groovy.transform.ToString class A { def x = 1 }'\n"
+                   "    load 'a.groovy'\n"
+                   "    echo early.shown() + ' ' + new B().shown()\n"
+                   "}\n",
+                   RESULT_SUCCESS);
+    CHECK(has(log, "A(null) A(1)"));
+}
+
 TEST(a_library_that_calls_itself_without_end_is_an_error)
 {
     cleanup(build_done) struct build b = {0};

@@ -620,6 +620,7 @@ show_fields(struct interp *in, const struct node *at, const struct class_info *c
 {
     cleanup(strbuf_done) struct strbuf text = {0};
     const char *between = "";
+    const struct value *v;
 
     *found = true;
     strbuf_addf(&text, STR_FMT "(", STR_ARG(c->node->text));
@@ -633,8 +634,8 @@ show_fields(struct interp *in, const struct node *at, const struct class_info *c
         if (!interp_enter(in, at))
             return false;
         in->depth--;
-        if (!interp_format(in, at, *map_find(o->fields, value_text(n->text)), INTERP_TEXT_MAX,
-                           &text))
+        v = map_find(o->fields, value_text(n->text)); /* NULL: `load` brought this class after the object */
+        if (!interp_format(in, at, v == NULL ? value_null() : *v, INTERP_TEXT_MAX, &text))
             return false;
         if (text.len > INTERP_TEXT_MAX)
             return interp_throw(in, at, "OutOfMemoryError", "the string is too long");
