@@ -101,9 +101,9 @@ class Crew:
                     self.run_part(self.parts.get_nowait(), name)
         except queue.Empty:
             pass
-        except (OSError, subprocess.SubprocessError) as error:
+        except Exception as error:  # whatever it is: its part was not tested
             with self.lock:
-                print(f"run.py: {name}: {error}")
+                print(f"run.py: {name}: {error!r}")
                 self.totals["failed"] += 1
 
     def run_part(self, part, name):
