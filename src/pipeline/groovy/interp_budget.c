@@ -115,7 +115,7 @@ interp_equal(struct interp *in, const struct node *at, struct value a, struct va
 static bool
 ask_instance(const struct asking *asking, struct value v, struct value *text, struct strbuf *out)
 {
-    const struct args none = {0};
+    static const struct args none = {0};
     bool found = false;
 
     *text = v;

@@ -664,7 +664,7 @@ static bool
 hash_of_instance(struct hashing *h, struct value v, unsigned depth, uint32_t *out)
 {
     const struct object *o = value_instance(v);
-    const struct args none = {0};
+    static const struct args none = {0};
     struct value said = value_null();
     bool found = false;
 
