@@ -41,7 +41,7 @@ keep(const struct call *c, size_t i, struct value item, struct value *to)
 {
     if (to->type == V_LIST)
         list_add(c->in->arena, to->list, item);
-    else
+    else if (i < c->self.map->count) /* the block may have changed it */
         map_put(c->in->arena, to->map, c->self.map->at[i].key, c->self.map->at[i].value);
 }
 

@@ -310,7 +310,7 @@ map_part(const struct call *c, bool *ok)
         return false;
     }
     *c->out = value_map(c->in->arena);
-    for (size_t i = takes ? 0 : n; i < (takes ? n : m->count); i++)
+    for (size_t i = takes ? 0 : n; i < m->count && (!takes || i < n); i++) /* the block may have changed it */
         map_put(c->in->arena, c->out->map, m->at[i].key, m->at[i].value);
     return true;
 }

@@ -60,11 +60,12 @@ pick_extreme(const struct call *c, struct list *items)
 
     *c->out = value_null();
     for (size_t i = 0; i < items->count; i++) {
+        const struct value item = items->at[i]; /* who is asked may change the list */
         int order = 0;
-        if (i > 0 && !compare(c, items->at[i], *c->out, &order))
+        if (i > 0 && !compare(c, item, *c->out, &order))
             return false;
         if (i == 0 || order == sign)
-            *c->out = items->at[i];
+            *c->out = item;
     }
     return true;
 }
@@ -549,6 +550,8 @@ method_items(const struct call *c, bool *ok)
             pair[1] = items->at[i];
             if (c->self.type == V_MAP && c->block->node != NULL && closure_takes_two(c->block) &&
                 c->block->node->params->next->next != NULL) {
+                if (i >= c->self.map->count) /* the block may have changed it */
+                    break;
                 pair[1] = c->self.map->at[i].key;
                 pair[2] = c->self.map->at[i].value;
                 count = 3;
