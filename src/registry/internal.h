@@ -20,6 +20,7 @@
 
 #define REPOSITORY_LOCKS 32
 #define BLOB_LOCKS 64
+#define OPEN_FAILED_NEVER (INT64_MIN / 2)
 
 struct flusher;
 struct manifest;
@@ -59,7 +60,7 @@ struct registry {
     atomic_uint open_changed; /* counts those that begin or cease to */
     pthread_mutex_t open_lock; /* held to look */
     atomic_uint open_seen;
-    _Atomic int64_t open_failed_ms;
+    _Atomic int64_t open_failed_ms; /* monotonic, when that search was over */
     registry_in_use *in_use;
     void *in_use_ctx;
     registry_pushed *pushed; /* or NULL */

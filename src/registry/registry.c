@@ -104,7 +104,7 @@ registry_open(const char *data_dir, const char *account_id, const char *default_
     reg->uploads_dir = text_format("%s/blobs/uploads", data_dir);
     reg->root_dir = text_format("%s/registry", data_dir);
     reg->lock_fd = -1;
-    atomic_init(&reg->open_failed_ms, INT64_MIN / 2);
+    atomic_init(&reg->open_failed_ms, OPEN_FAILED_NEVER);
     reg->blob_limit = BLOB_LIMIT_DEFAULT;
     reg->upload_idle_ms = UPLOAD_IDLE_MS;
     registry_set_host(reg, "localhost:4566");

@@ -230,30 +230,29 @@ is_open_known(struct registry *reg)
     return atomic_load(&reg->open_seen) == atomic_load(&reg->open_changed) + 1;
 }
 
-/* With the lock held. Ends early when it finds one; a fault of the disk counts as none for a
- * second. */
+/* With the lock held. Ends early when it finds one; a fault of the disk counts as none, and a second later all are
+ * looked at again. */
 static void
 look_again(struct registry *reg)
 {
     const unsigned changed = atomic_load(&reg->open_changed);
-    const int64_t now_ms = clock_monotonic_ms();
     struct search s = {.reg = reg};
     struct err err = {0};
 
-    if (is_open_known(reg) || now_ms - atomic_load(&reg->open_failed_ms) < OPEN_RETRY_MS)
+    if (is_open_known(reg) || clock_monotonic_ms() - atomic_load(&reg->open_failed_ms) < OPEN_RETRY_MS)
         return;
     const bool none = repository_each(reg, look_for_open, &s, &err);
     atomic_store(&reg->is_open, !none && err.code == ERR_NONE);
     if (err.code == ERR_NONE && !(none && s.has_missed))
         atomic_store(&reg->open_seen, changed + 1);
     else
-        atomic_store(&reg->open_failed_ms, now_ms);
+        atomic_store(&reg->open_failed_ms, clock_monotonic_ms());
 }
 
 bool
 visitor_nobody_is_welcome(struct registry *reg)
 {
-    const bool is_first = atomic_load(&reg->open_seen) == 0;
+    const bool is_first = atomic_load(&reg->open_seen) == 0 && atomic_load(&reg->open_failed_ms) == OPEN_FAILED_NEVER;
 
     if (!is_open_known(reg) && (is_first ? pthread_mutex_lock(&reg->open_lock)
                                          : pthread_mutex_trylock(&reg->open_lock)) == 0) {

@@ -565,6 +565,21 @@ TEST(one_that_cannot_be_read_is_not_known_to_be_closed)
     CHECK(visitor_nobody_is_welcome(reg));
 }
 
+/* It may stay damaged for good, and each search takes seconds where there are ten thousand. */
+TEST(nobody_waits_for_a_search_because_one_of_before_could_not_read_all)
+{
+    DOOR(d);
+    struct registry *reg = d.w.reg;
+    cleanup_free char *path = repository_path(reg, REGION, "my-app", "_repository.json");
+    struct err err = {0};
+
+    CHECK(file_write_atomic(path, STR("{"), 0600, &err));
+    CHECK(!visitor_nobody_is_welcome(reg));
+    pthread_mutex_lock(&reg->open_lock); /* somebody searches again */
+    CHECK(!visitor_nobody_is_welcome(reg));
+    pthread_mutex_unlock(&reg->open_lock);
+}
+
 struct nobody {
     struct registry *reg;
     atomic_bool has_come;
