@@ -218,8 +218,8 @@ advance_start(struct runner *r, int index, int64_t now)
 {
     struct runner_container *c = runner_at(r, index);
 
-    if (c->is_stopped || c->is_busy || c->is_running || now < c->retry_at_ms)
-        return;
+    if (c->is_stopped || c->is_busy || c->is_running || c->needs_inspect || now < c->retry_at_ms)
+        return; /* or it stands in line: first see what there is */
     if (!c->has_image) { /* all images come first, also while a dependency runs */
         if (r->pull_started_at_ms == 0)
             r->pull_started_at_ms = clock_wall_ms();

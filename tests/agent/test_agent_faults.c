@@ -558,6 +558,35 @@ TEST(more_than_are_looked_at_at_once_have_their_turn)
     end();
 }
 
+/* Its start went unanswered, and the container has ended: a look says so, and another start may make another one. */
+TEST(who_waits_to_be_looked_at_is_not_started_meanwhile)
+{
+    char ids[10][ID_SIZE];
+
+    begin(true);
+    start_ten(ids);
+    const int looks = count_looks(), starts = fake_docker_count(fake, "/start");
+    fake_docker_fault(fake, NINE_CONTAINERS, FAKE_HANG, 100);
+    for (int i = 0; i < 4; i++)
+        world_start(w, ids[i], PLAIN, NULL, /* only_adopt= */ true);
+    for (int i = 0; count_looks() < looks + 4 && i < 500 * CHECK_PATIENCE; i++)
+        clock_sleep_ms(10);
+    const int64_t begun_ms = clock_monotonic_ms();
+    fake_docker_fault(fake, "/start", FAKE_CLOSE, 2); /* a connection that was kept is closed once for nothing */
+    world_start(w, T1, "{'containerDefinitions':[{'name':'brief','image':'local:1','memory':64}]}", NULL, false);
+    wait_for_calls("/start", starts + 2);
+    fake_docker_exit(fake, "brief", 7, /* tells= */ true);
+    clock_sleep_ms(100);
+    world_start(w, T2, PLAIN, NULL, /* only_adopt= */ true); /* nothing of it is there, which is said at once */
+    (void)world_wait(w, T2, TASK_STOPPED, 10);
+    if (clock_monotonic_ms() - begun_ms < 1000) { /* else it may have been started again before that was heard */
+        clock_sleep_ms(1500);
+        CHECK_EQ(fake_docker_count(fake, "/containers/create"), 11);
+        CHECK_EQ(world_task(w, T1)->status, TASK_PENDING);
+    }
+    end();
+}
+
 static int
 resolved_count(void)
 {
