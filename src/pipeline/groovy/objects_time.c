@@ -7,6 +7,7 @@
 
 #define DAYS_MAX 9000000 /* either side of 1970: some 24,000 years */
 #define WEEKS_MAX 1000000
+#define FIELD_MAX 2000000000 /* what is counted on from it is an int, too */
 
 /* What a text says, so far. The day and the hour can be said in several ways: of those that are, the one that
  * comes last holds, as with java.util.Calendar. `..._at` is which field of the text said it, from 1; 0: none. */
@@ -117,7 +118,7 @@ read_field(struct reading *r, char letter, size_t count, bool is_followed)
         r->refused = letter;
         return false;
     }
-    if (!read_digits(r, most, &n))
+    if (!read_digits(r, most, &n) || n > FIELD_MAX)
         return false;
     switch (letter) {
     case 'M':
