@@ -124,6 +124,7 @@ parse_annotated(struct parser *p, struct node *owner)
 static void
 parse_member(struct parser *p, struct node *owner)
 {
+    const bool has_modifier = (p->at->word_kind & WORD_IS_MODIFIER) != 0;
     bool is_static;
     struct node *n;
 
@@ -149,7 +150,7 @@ parse_member(struct parser *p, struct node *owner)
         n->is_constructor = !is_static && str_equal(n->text, owner->text);
         parser_next(p);
         n = parse_method(p, n);
-    } else if (parser_starts_declaration(p)) {
+    } else if (parser_starts_declaration(p) || (has_modifier && parser_is(p, T_NAME))) {
         n = parse_declaration(p);
     } else {
         parser_fail(p, p->at, "expected a field or a method of the class");
