@@ -328,10 +328,16 @@ process_reap(pid_t pid, int *exit_code_out)
     return true;
 }
 
-/* State letter and start time out of /proc/pid/stat.  The name in parentheses may itself hold
+struct process_stat {
+    char state;
+    int64_t threads;
+    uint64_t start_time;
+};
+
+/* Out of /proc/pid/stat.  The name in parentheses may itself hold
  * blanks and parentheses, so counting starts behind the last one. */
 static bool
-read_stat(pid_t pid, char *state_out, uint64_t *start_out)
+read_stat(pid_t pid, struct process_stat *out)
 {
     char path[64], text[1024];
     struct str rest, field = {NULL, 0};
@@ -355,32 +361,37 @@ read_stat(pid_t pid, char *state_out, uint64_t *start_out)
         if (!str_split(&rest, ' ', &field) || field.len == 0)
             return false;
         if (i == 3)
-            *state_out = field.at[0];
+            out->state = field.at[0];
+        if (i == 20 && !str_to_i64(field, &out->threads))
+            return false;
     }
     if (!str_to_i64(field, &value))
         return false;
-    *start_out = (uint64_t)value;
+    out->start_time = (uint64_t)value;
     return true;
 }
 
+/* One that ends is a zombie as soon as its first thread has ended; as long as others have not, its files are open. */
 bool
 process_is_alive(pid_t pid)
 {
-    uint64_t start_time;
-    char state;
+    struct process_stat stat;
 
     if (pid <= 0)
         return false;
     (void)waitpid(pid, NULL, WNOHANG);
-    return read_stat(pid, &state, &start_time) && state != 'Z' && state != 'X';
+    return read_stat(pid, &stat) && stat.state != 'X' && (stat.state != 'Z' || stat.threads > 1);
 }
 
 bool
 process_start_time(pid_t pid, uint64_t *out)
 {
-    char state;
+    struct process_stat stat;
 
-    return pid > 0 && read_stat(pid, &state, out);
+    if (pid <= 0 || !read_stat(pid, &stat))
+        return false;
+    *out = stat.start_time;
+    return true;
 }
 
 void

@@ -562,6 +562,43 @@ TEST(a_detached_process_lives_in_its_own_session)
     CHECK(!process_start_time(pid, &again));
 }
 
+static void *
+sleep_on(void *arg)
+{
+    clock_sleep_ms(40000);
+    return arg;
+}
+
+/* It still has its files open, and the locks that go with them. */
+TEST(a_process_is_alive_as_long_as_one_of_its_threads_is)
+{
+    const pid_t pid = fork();
+    siginfo_t info;
+    char *state;
+
+    CHECK(pid >= 0);
+    if (pid == 0) {
+        pthread_t thread;
+        if (pthread_create(&thread, NULL, sleep_on, NULL) != 0)
+            _exit(1);
+        pthread_exit(NULL);
+    }
+    for (int i = 0; i < 500 * CHECK_PATIENCE; i++) {
+        cleanup_free char *command = text_format("cut -d' ' -f3 /proc/%d/stat", (int)pid);
+        state = check_shell(command);
+        const bool is_zombie = state[0] == 'Z';
+        free(state);
+        if (is_zombie)
+            break;
+        clock_sleep_ms(2);
+        CHECK(i + 1 < 500 * CHECK_PATIENCE);
+    }
+    CHECK(process_is_alive(pid));
+    CHECK(kill(pid, SIGKILL) == 0);
+    CHECK(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT) == 0);
+    CHECK(!process_is_alive(pid));
+}
+
 TEST(programs_are_found_and_folders_passed_over)
 {
     cleanup(scratch_done) struct scratch dir = scratch_new();
