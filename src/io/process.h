@@ -66,7 +66,7 @@ bool process_start_session(const struct process_session *s, pid_t *pid_out, stru
 int process_open(pid_t pid);
 /* The exit code of a child of ours that has ended; false if it is none or has not. */
 bool process_reap(pid_t pid, int *exit_code_out);
-bool process_is_alive(pid_t pid);                    /* zombies are reaped and count as dead */
+bool process_is_alive(pid_t pid);                    /* zombies are reaped and count as dead, once all their threads are */
 bool process_start_time(pid_t pid, uint64_t *out);   /* field 22 of /proc/pid/stat: guards against reuse */
 void process_kill_group(pid_t pgid, int signal);
 /* Full path of `program` in PATH; false if there is none. `skip_directory` (may be NULL) is passed over. */
