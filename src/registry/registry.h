@@ -139,7 +139,7 @@ bool registry_repository_change(struct registry *reg, const char *region, const 
                                 bool (*change)(void *arg, struct json *document, struct err *err),
                                 void *arg, struct err *err) MUST_CHECK;
 /* REPOSITORY_NOT_EMPTY if it holds images and not `force`, or if an image is in use. Bytes go with
- * gc, and so do files that cannot be removed now: true says that it is gone. */
+ * gc, and so do files that cannot be removed now, or with the next start: true says that it is gone. */
 bool registry_repository_delete(struct registry *reg, const char *region, const char *name,
                                 bool force, struct err *err) MUST_CHECK;
 /* Names in order, as a JSON array of texts. */
