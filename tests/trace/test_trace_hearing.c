@@ -691,14 +691,24 @@ TEST(a_start_whose_time_ended_while_naru_stood_still_gets_a_moment)
     CHECK_EQ(story_task(st, 1)->last_status, TASK_RUNNING);
 }
 
-TEST(the_work_of_a_stage_is_given_the_time_in_which_naru_stood_still)
+/* Blue is t1 and serves, green is t2 and is being started. */
+static struct story *
+scaling_up(void)
 {
-    struct story_options o = {.desired_count = 1, STORY_USUAL, .strategy = {.strategy = STRATEGY_BLUE_GREEN}};
-    cleanup_story struct story *st = story_new(&o);
+    const struct story_options o = {.desired_count = 1, STORY_USUAL, .strategy = {.strategy = STRATEGY_BLUE_GREEN}};
+    struct story *st = story_new(&o);
 
     story_run_and_heal(st, 1, 1);
     story_in_force(st);
     story_update(st, 2);
+    CHECK_EQ(story_stage(st), STAGE_SCALE_UP);
+    return st;
+}
+
+TEST(the_work_of_a_stage_is_given_the_time_in_which_naru_stood_still)
+{
+    cleanup_story struct story *st = scaling_up();
+
     story_running(st, 2);
     story_at(st, HOURS(60));
     stood_still(st, HOURS(50));
@@ -717,13 +727,8 @@ TEST(the_work_of_a_stage_is_given_the_time_in_which_naru_stood_still)
 /* Over the weekend, for instance. */
 TEST(a_stage_has_its_whole_time_again)
 {
-    struct story_options o = {.desired_count = 1, STORY_USUAL, .strategy = {.strategy = STRATEGY_BLUE_GREEN}};
-    cleanup_story struct story *st = story_new(&o);
+    cleanup_story struct story *st = scaling_up();
 
-    story_run_and_heal(st, 1, 1);
-    story_in_force(st);
-    story_update(st, 2);
-    CHECK_EQ(story_stage(st), STAGE_SCALE_UP);
     story_at(st, HOURS(60));
     story_restart(st);
     CHECK_EQ(story_stage(st), STAGE_SCALE_UP);
