@@ -83,12 +83,15 @@ put_variable(void *arg, const char *name, const char *value)
 void
 local_give_environment(const struct client_config *config, const char *data_dir, bool overwrites)
 {
+    cleanup_free char *real = data_dir == NULL || data_dir[0] == '/' ? NULL : realpath(data_dir, NULL);
     const struct step_place place = {.endpoint_url = config->endpoint_url,
                                      .account = config->account,
                                      .region = config->region,
                                      .home_region = config->home_region[0] != '\0' ? config->home_region : NULL,
-                                     .data_dir = data_dir};
+                                     .data_dir = real != NULL ? real : data_dir};
 
+    if (place.data_dir != NULL && place.data_dir[0] != '\0')
+        setenv("NARU_DATA_DIR", place.data_dir, 1);
     step_variables_each(&place, put_variable, &overwrites);
     setenv("AWS_ACCESS_KEY_ID", config->access_key_id, overwrites);
     setenv("AWS_SECRET_ACCESS_KEY", config->secret_access_key, overwrites);

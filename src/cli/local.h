@@ -15,8 +15,8 @@ bool local_docker_is_closed(const char *socket, struct err *err);
 bool local_docker_get(const char *socket, const char *path, struct http_answer *out,
                       struct err *err) MUST_CHECK;
 unsigned local_port(const struct client_config *config);
-/* For what we start: the environment of a build's step (step_variables.h) and our keys.  `data_dir` NULL: not said.
- * What is set already stays unless it `overwrites`. */
+/* For what we start, wherever it works: the environment of a build's step (step_variables.h) and our keys.  What is set
+ * already stays unless it `overwrites`, but for a `data_dir` that was said (else NULL). */
 void local_give_environment(const struct client_config *config, const char *data_dir, bool overwrites);
 /* Does a naru answer at the endpoint?  Its version in `version`. */
 bool local_server_answers(const struct client_config *config, char *version, size_t size);

@@ -183,6 +183,7 @@ TEST(what_is_started_here_has_the_environment_of_a_builds_step)
                                    .secret_access_key = "secret",
                                    .account = "210987654321",
                                    .region = "eu-west-1"};
+    cleanup_free char *here = getcwd(NULL, 0);
 
     for (size_t i = 0; i < ARRAY_COUNT(names); i++)
         unsetenv(names[i]);
@@ -199,5 +200,7 @@ TEST(what_is_started_here_has_the_environment_of_a_builds_step)
     CHECK_TEXT(getenv("ECR_REGISTRY"), "210987654321.dkr.ecr.ap-northeast-2.amazonaws.com");
     CHECK_TEXT(getenv("NARU_REGION"), "ap-northeast-2");
     CHECK_TEXT(getenv("NARU_DATA_DIR"), "/data");
+    local_give_environment(&config, ".", false); /* steps work elsewhere, and this one was said */
+    CHECK_TEXT(getenv("NARU_DATA_DIR"), here);
     CHECK_TEXT(getenv("AWS_SECRET_ACCESS_KEY"), "secret");
 }
