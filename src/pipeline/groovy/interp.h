@@ -206,6 +206,7 @@ struct value date_value(struct interp *in, int64_t ms);
 /* What an argument names, as an object for it or as a text. */
 struct str date_zone(struct interp *in, struct value v);
 struct str date_pattern(struct interp *in, struct value v);
+bool date_year_is_leap(int year);
 /* Seconds east of Greenwich, at that time. */
 int64_t date_offset(struct interp *in, int64_t seconds, struct str zone);
 /* objects_time.c: by the same letters; a text without an offset is of that zone. */

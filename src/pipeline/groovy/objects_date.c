@@ -82,14 +82,19 @@ struct moment {
     char zone[16];
 };
 
+bool
+date_year_is_leap(int year)
+{
+    return (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+}
+
 /* Weeks begin on Sundays; the first one of a year is that of its first day, so the last days of December may
  * belong to it. */
 static int
 week_of(const struct tm *t, int *year)
 {
     const int y = t->tm_year + 1900;
-    const bool is_leap = (y % 4 == 0 && y % 100 != 0) || y % 400 == 0;
-    const bool is_next = t->tm_yday - t->tm_wday + 6 >= 365 + is_leap;
+    const bool is_next = t->tm_yday - t->tm_wday + 6 >= 365 + date_year_is_leap(y);
 
     *year = y + is_next;
     return is_next ? 1 : (t->tm_yday + 7 - t->tm_wday + 6) / 7;

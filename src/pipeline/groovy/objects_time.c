@@ -301,9 +301,8 @@ static int
 month_length(int year, int month)
 {
     static const int lengths[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-    const bool is_leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
 
-    return lengths[month] + (month == 1 && is_leap);
+    return lengths[month] + (month == 1 && date_year_is_leap(year));
 }
 
 /* The day that a text names, all of it, in the zone that it may name, too. LocalDate's own form (`is_iso`) has no
