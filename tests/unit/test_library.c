@@ -207,12 +207,12 @@ TEST(a_parent_class_may_come_later)
                    "class B extends A { def shown() { super.toString() } }\n"
                    "def early = new B()\n"
                    "node {\n"
-                   "    writeFile file: 'a.groovy', text: '@groovy.transform.ToString class A { def x = 1 }'\n"
+                   "    writeFile file: 'a.groovy', text: '@groovy.transform.ToString class A { def x = 1; boolean equals(o) { true } }'\n"
                    "    load 'a.groovy'\n"
-                   "    echo early.shown() + ' ' + new B().shown()\n"
+                   "    echo early.shown() + ' ' + new B().shown() + ' ' + (new B() == new B())\n"
                    "}\n",
                    RESULT_SUCCESS);
-    CHECK(has(log, "A(null) A(1)"));
+    CHECK(has(log, "A(null) A(1) true"));
 }
 
 TEST(a_library_that_calls_itself_without_end_is_an_error)

@@ -19,8 +19,11 @@ class_find(struct interp *in, struct str name)
 void
 class_register(struct interp *in, const struct node *n)
 {
-    if (class_find(in, n->text) == NULL && in->class_count < INTERP_CLASSES_MAX)
+    if (class_find(in, n->text) == NULL && in->class_count < INTERP_CLASSES_MAX) {
+        for (size_t i = 0; i < in->class_count; i++) /* it may be the parent of some */
+            in->classes[i].is_known = false;
         in->classes[in->class_count++].node = n;
+    }
     for (const struct node *inner = n->first; inner != NULL; inner = inner->next)
         if (inner->type == N_CLASS)
             class_register(in, inner);
