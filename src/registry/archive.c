@@ -160,40 +160,44 @@ members_change(struct change *c, const char *digest, int depth, struct err *err)
     if (!media_type_is_index(str_of(type)))
         return true;
     manifest_guess(strbuf_str(&bytes), &arena, &m);
+    bool done = true;
     for (size_t i = 0; i < m.reference_count; i++) {
         char member[REGISTRY_DIGEST_SIZE];
-        if (m.references[i].is_manifest && text_copy(member, sizeof member, m.references[i].digest) &&
-            !along_change(c, member, depth, err))
-            return false;
+        if (m.references[i].is_manifest && text_copy(member, sizeof member, m.references[i].digest))
+            done &= along_change(c, member, depth, done ? err : NULL);
     }
-    return true;
+    return done;
 }
 
 static bool
 referrers_change(struct change *c, const char *digest, int depth, struct err *err)
 {
     cleanup_json struct json *names = NULL;
+    bool done = true;
 
     if (!referrers_list(c->reg, c->region, c->repository, str_of(digest), &names, err))
         return false;
     for (size_t i = 0; i < json_size(names); i++) {
         char referrer[REGISTRY_DIGEST_SIZE];
-        if (digest_from_hex(str_of(json_cstr(json_at(names, i), "")), referrer) &&
-            !along_change(c, referrer, depth, err))
-            return false;
+        if (digest_from_hex(str_of(json_cstr(json_at(names, i), "")), referrer))
+            done &= along_change(c, referrer, depth, done ? err : NULL);
     }
-    return true;
+    return done;
 }
 
+/* What goes along does so whatever becomes of the others; `err` is the first one's. An index comes back only when all of
+ * its images have. */
 static bool
 image_change(struct change *c, const char *digest, int depth, struct err *err)
 {
     if (depth > DEPTH_MAX)
         return true; /* the rest stays as it is: it can be archived or restored by itself */
-    return c->archives ? record_change(c, digest, err) && members_change(c, digest, depth, err) &&
-                             referrers_change(c, digest, depth, err)
-                       : members_change(c, digest, depth, err) && record_change(c, digest, err) &&
-                             referrers_change(c, digest, depth, err);
+    if (c->archives && !record_change(c, digest, err))
+        return false;
+    const bool done = members_change(c, digest, depth, err);
+    if (!c->archives && (!done || !record_change(c, digest, err)))
+        return false;
+    return referrers_change(c, digest, depth, done ? err : NULL) && done;
 }
 
 /* ---- the doors ---- */
@@ -308,6 +312,27 @@ image_finish_archive(struct view *v, const char *digest, struct err *err)
     return image_change(&c, digest, 0, err);
 }
 
+static void
+finish_failed(struct registry *reg, const char *name, const char *digest, const struct err *err)
+{
+    log_error("registry.archive_failed", "repository=%s digest=%s error=%s", name, digest, log_quote(err->message));
+    atomic_store(&reg->archive_is_whole, false);
+}
+
+/* Does it have to be finished? A record that cannot be read may say so. */
+static bool
+may_be_unfinished(struct registry *reg, const char *region, const char *name, const char *digest)
+{
+    cleanup_json struct json *record = NULL;
+    struct err why = {0};
+
+    if (image_record_find(reg, region, name, digest, &record, &why))
+        return record_is_archived(record);
+    finish_failed(reg, name, digest, &why);
+    return false;
+}
+
+/* One image's trouble is not the others'; without the tags and the indexes of all, none can be finished. */
 static bool
 repository_finish(struct registry *reg, const char *region, const char *name, struct err *err)
 {
@@ -319,11 +344,14 @@ repository_finish(struct registry *reg, const char *region, const char *name, st
         return false;
     for (size_t i = 0; i < json_size(names); i++) {
         char digest[REGISTRY_DIGEST_SIZE];
+        struct err why = {0};
         if (!digest_from_hex(str_of(json_cstr(json_at(names, i), "")), digest) ||
-            !image_is_archived(reg, region, name, str_of(digest)))
+            !may_be_unfinished(reg, region, name, digest))
             continue;
-        if ((v == NULL && !view_open(reg, region, name, &v, err)) || !image_finish_archive(v, digest, err))
+        if (v == NULL && !view_open(reg, region, name, &v, err))
             return false;
+        if (!image_finish_archive(v, digest, &why))
+            finish_failed(reg, name, digest, &why);
     }
     return true;
 }

@@ -264,7 +264,8 @@ bool image_is_archived(const struct registry *reg, const char *region, const cha
                        struct str digest);
 bool image_archived(const char *repository, const char *digest, struct err *err); /* IMAGE_ARCHIVED */
 /* Brings into the archive what should have gone along with what is there, if a start or a failure may have cut that
- * short; not what was pushed or restored since. */
+ * short; not what was pushed or restored since. What cannot be read is logged and tried again by the next one; false:
+ * the repositories cannot be told. */
 bool archive_finish(struct registry *reg, struct err *err) MUST_CHECK;
 /* As image_expire(), but it goes into the archive. */
 bool image_transition(struct view *v, const struct json *image, bool *archived_out, struct err *err) MUST_CHECK;

@@ -77,6 +77,27 @@ image_take(struct view *v, const struct json *image, int64_t *expired, struct er
     return true;
 }
 
+/* One image's trouble is not the others'. `err` is that of the first, the log has the rest. */
+static bool
+images_take(struct view *v, const struct json *images, int64_t *expired, struct err *err)
+{
+    bool done = true;
+
+    for (size_t i = 0; i < json_size(images); i++) {
+        const struct json *image = json_at(images, i);
+        struct err why = {0};
+        if (image_take(v, image, expired, &why))
+            continue;
+        err_context(&why, "image '%s'", json_get_cstr(image, "digest", ""));
+        if (!done)
+            log_error("registry.lifecycle_failed", "repository=%s error=%s", v->repository, log_quote(why.message));
+        else if (err != NULL)
+            *err = why;
+        done = false;
+    }
+    return done;
+}
+
 bool
 registry_lifecycle_apply(struct registry *reg, const char *region, const char *repository,
                          int64_t now_ms, int64_t *expired_out, struct err *err)
@@ -93,10 +114,8 @@ registry_lifecycle_apply(struct registry *reg, const char *region, const char *r
         return true;
     if (!view_open(reg, region, repository, &v, err) || !preview(v, text, now_ms, &taken, err))
         return false;
-    for (size_t i = 0; i < json_size(taken); i++)
-        if (!image_take(v, json_at(taken, i), expired_out, err))
-            return false;
-    return registry_repository_change(reg, region, repository, time_set, &now_ms, err);
+    return images_take(v, taken, expired_out, err) &&
+           registry_repository_change(reg, region, repository, time_set, &now_ms, err);
 }
 
 struct run {

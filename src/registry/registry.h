@@ -328,7 +328,7 @@ bool registry_lifecycle_preview(struct registry *reg, const char *region, const 
                                 const char *policy_text, int64_t now_ms, struct json **out,
                                 struct err *err) MUST_CHECK;
 /* Applies the repository's own policy (none: nothing happens) and notes the time. An image that is tagged
- * or used meanwhile stays. */
+ * or used meanwhile stays. One that cannot be expired or archived keeps no other, and the time is not noted. */
 bool registry_lifecycle_apply(struct registry *reg, const char *region, const char *repository,
                               int64_t now_ms, int64_t *expired_out, struct err *err) MUST_CHECK;
 /* The same for every repository whose policy was not applied for `age_ms`. */

@@ -10,6 +10,7 @@
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -240,6 +241,34 @@ push_image(struct world *w, const char *repository, const char *tag, const char 
 
     CHECK_EQ(ask(w, "PUT", path, str_of(manifest), "Content-Type: " OCI_MANIFEST, NULL, &a), 201);
     return digest_of(str_of(manifest));
+}
+
+/* What is logged in between. */
+struct log_catch {
+    int kept, file;
+};
+
+static inline struct log_catch
+log_catch_begin(void)
+{
+    const struct log_catch c = {dup(STDERR_FILENO), memfd_create("log", MFD_CLOEXEC)};
+
+    CHECK(c.kept >= 0 && c.file >= 0 && dup2(c.file, STDERR_FILENO) >= 0);
+    return c;
+}
+
+static inline char *
+log_catch_end(const struct log_catch *c)
+{
+    cleanup(strbuf_done) struct strbuf text = {0};
+    char bytes[4096];
+
+    CHECK(dup2(c->kept, STDERR_FILENO) >= 0 && lseek(c->file, 0, SEEK_SET) == 0);
+    for (ssize_t n; (n = read(c->file, bytes, sizeof bytes)) > 0;)
+        strbuf_add(&text, (struct str){bytes, (size_t)n});
+    close(c->kept);
+    close(c->file);
+    return text_dup(strbuf_cstr(&text));
 }
 
 /* Whoever connects never hears a word. */

@@ -296,6 +296,102 @@ TEST(who_restores_again_finishes_what_was_cut_short)
     CHECK_TEXT(state_of(&w, signature), "active+*");
 }
 
+/* An index of two images, and a signature of it. */
+struct family {
+    char first[REGISTRY_DIGEST_SIZE], second[REGISTRY_DIGEST_SIZE], index[REGISTRY_DIGEST_SIZE],
+        signature[REGISTRY_DIGEST_SIZE];
+};
+
+static void
+put_family(struct world *w, const char *name, struct family *out)
+{
+    cleanup_free char *one = text_format("%s one", name), *two = text_format("%s two", name);
+    const size_t first_size = put_small(w, one, NULL, out->first), second_size = put_small(w, two, NULL, out->second);
+    cleanup_free char *index = text_format(
+        "{\"schemaVersion\":2,\"mediaType\":\"" OCI_INDEX "\",\"manifests\":[{\"mediaType\":\"" OCI_MANIFEST
+        "\",\"digest\":\"%s\",\"size\":%zu},{\"mediaType\":\"" OCI_MANIFEST "\",\"digest\":\"%s\",\"size\":%zu}]}",
+        out->first, first_size, out->second, second_size);
+
+    put_manifest(w, index, name, out->index);
+    put_small(w, name, out->index, out->signature);
+}
+
+static void
+manifest_lose(struct world *w, const char *digest)
+{
+    cleanup_free char *blob = blob_path(w->reg, str_of(digest));
+    CHECK_EQ(unlink(blob), 0);
+}
+
+TEST(an_image_that_cannot_be_read_keeps_no_other_from_going_along)
+{
+    REGISTRY(w);
+    struct family f;
+    struct err err = {0};
+
+    put_family(&w, "all", &f);
+    manifest_lose(&w, f.first);
+    CHECK(!archive(&w, f.index, &err)); /* whoever asked is told */
+    CHECK(strstr(err.message, "cannot") != NULL);
+    CHECK_TEXT(state_of(&w, f.index), "archived+");
+    CHECK_TEXT(state_of(&w, f.second), "archived+");
+    CHECK_TEXT(state_of(&w, f.signature), "archived+");
+    /* Back it comes whole, or not at all. */
+    CHECK(!restore(&w, f.index, &err));
+    CHECK_TEXT(state_of(&w, f.index), "archived+");
+    CHECK_TEXT(state_of(&w, f.second), "active+*");
+}
+
+static void
+set_archived(struct world *w, const char *digest)
+{
+    cleanup_json struct json *record = NULL;
+    cleanup_free char *path = image_record_path(w->reg, REGION, "my-app", str_of(digest));
+    struct err err = {0};
+
+    CHECK(image_record_read(w->reg, REGION, "my-app", str_of(digest), &record, &err));
+    json_set(record, "status", json_text("ARCHIVED"));
+    json_set(record, "archivedAt", json_int(clock_wall_ms()));
+    cleanup_free char *text = json_format(record);
+    CHECK(disk_store(w->reg, path, str_of(text), &err));
+}
+
+TEST(one_that_cannot_be_finished_keeps_no_other_and_is_said)
+{
+    REGISTRY(w);
+    struct family a, b;
+    struct err err = {0};
+
+    put_family(&w, "a", &a);
+    put_family(&w, "b", &b);
+    set_archived(&w, a.index);
+    set_archived(&w, b.index);
+    struct family *const broken = strcmp(a.index, b.index) < 0 ? &a : &b, *const whole = broken == &a ? &b : &a;
+    manifest_lose(&w, broken->first); /* of the one that is looked at first */
+    const struct log_catch log = log_catch_begin();
+    CHECK(archive_finish(w.reg, &err));
+    cleanup_free char *said = log_catch_end(&log);
+    CHECK_TEXT(state_of(&w, whole->first), "archived+");
+    CHECK_TEXT(state_of(&w, broken->second), "archived+");
+    CHECK(strstr(said, broken->index) != NULL);
+    CHECK(!atomic_load(&w.reg->archive_is_whole)); /* the next collection tries again */
+}
+
+TEST(a_record_that_cannot_be_read_may_be_one_of_the_archive)
+{
+    REGISTRY(w);
+    struct err err = {0};
+
+    CHECK(put_image(w.reg, "my-app", "v1", "one", w.digest));
+    cleanup_free char *path = image_record_path(w.reg, REGION, "my-app", str_of(w.digest));
+    CHECK(file_write_atomic(path, STR("{"), 0640, &err));
+    const struct log_catch log = log_catch_begin();
+    CHECK(archive_finish(w.reg, &err));
+    cleanup_free char *said = log_catch_end(&log);
+    CHECK(strstr(said, path) != NULL);
+    CHECK(!atomic_load(&w.reg->archive_is_whole));
+}
+
 /* ---- collections and policies ---- */
 
 static void
@@ -356,6 +452,30 @@ TEST(a_policy_archives_and_after_ninety_days_expires)
     CHECK(registry_lifecycle_apply(w.reg, REGION, "my-app", clock_wall_ms(), &expired, &err));
     CHECK_EQ(expired, 1);
     CHECK(!registry_resolve(w.reg, REGION, "my-app", "old", got, &err));
+}
+
+TEST(a_policy_goes_on_behind_an_image_that_it_cannot_archive)
+{
+    REGISTRY(w);
+    struct family a, b;
+    struct err err = {0};
+    int64_t expired = -1;
+
+    put_family(&w, "a", &a);
+    put_family(&w, "b", &b);
+    manifest_lose(&w, a.first);
+    manifest_lose(&w, b.first);
+    make_old(&w, a.index, "pushedAt");
+    make_old(&w, b.index, "pushedAt");
+    CHECK(registry_repository_change(w.reg, REGION, "my-app", text_set, POLICY, &err));
+    const struct log_catch log = log_catch_begin();
+    CHECK(!registry_lifecycle_apply(w.reg, REGION, "my-app", clock_wall_ms(), &expired, &err));
+    cleanup_free char *said = log_catch_end(&log);
+    CHECK_TEXT(state_of(&w, a.index), "archived+");
+    CHECK_TEXT(state_of(&w, b.index), "archived+");
+    const bool is_a = strstr(err.message, a.index) != NULL; /* whichever was first */
+    CHECK(is_a || strstr(err.message, b.index) != NULL);
+    CHECK(strstr(said, is_a ? b.index : a.index) != NULL);
 }
 
 /* ---- what one image costs beside many ---- */
