@@ -748,6 +748,50 @@ TEST(a_scan_that_was_asked_for_outlives_the_process)
     CHECK_TEXT(json_get_cstr(scan, "status", ""), "COMPLETE");
 }
 
+static void
+scan_damage(struct world *w, const char *path)
+{
+    struct err err = {0};
+
+    CHECK(file_write_atomic(path, STR("{\"status\":"), 0640, &err));
+    cleanup_json struct json *scan = NULL;
+    const struct log_catch log = log_catch_begin();
+    CHECK(registry_scan_get(w->reg, REGION, "my-app", w->digest, &scan, &err));
+    cleanup_free char *said = log_catch_end(&log);
+    CHECK_TEXT(json_get_cstr(scan, "status", ""), "FAILED");
+    CHECK(strstr(json_get_cstr(scan, "description", ""), "cannot be read") != NULL);
+    CHECK(strstr(said, path) != NULL);
+}
+
+/* It is not one that never was. */
+TEST(a_scan_whose_result_is_damaged_has_failed_until_it_is_made_again)
+{
+    REGISTRY(w);
+    struct err err = {0};
+
+    database_import(&w, CURL);
+    image_push(&w, OCI_CONFIG, debian_image);
+    registry_start_scanning(w.reg, w.dir);
+    CHECK(registry_scan_request(w.reg, REGION, "my-app", w.digest, &err));
+    json_unref(scan_end(&w));
+    cleanup_free char *path = text_format("%s/registry/" REGION "/my-app/_scans/%s", w.dir, w.digest + 7);
+    scan_damage(&w, path);
+    CHECK(registry_scan_request(w.reg, REGION, "my-app", w.digest, &err));
+    cleanup_json struct json *scan = scan_end(&w), *again = NULL;
+    CHECK_TEXT(json_get_cstr(scan, "status", ""), "COMPLETE");
+    /* A start makes it again, as it may have been under way. */
+    scan_damage(&w, path);
+    registry_close(w.reg);
+    registry_up(&w);
+    registry_start_scanning(w.reg, w.dir);
+    for (const int64_t end_ms = clock_monotonic_ms() + 60000; strcmp(json_get_cstr(again, "status", ""), "COMPLETE") != 0;) {
+        CHECK(clock_monotonic_ms() < end_ms);
+        json_unref(again);
+        clock_sleep_ms(5);
+        CHECK(registry_scan_get(w.reg, REGION, "my-app", w.digest, &again, &err));
+    }
+}
+
 TEST(filters_take_names_with_and_without_stars)
 {
     CHECK(scan_filter_takes("*", "a/b") && scan_filter_takes("prod-*", "prod-x") &&

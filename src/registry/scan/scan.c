@@ -2,6 +2,7 @@
 #include "registry/scan/scan.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -59,17 +60,25 @@ document_store(struct registry *reg, const struct scan_job *job, const struct js
     return disk_store(reg, path, str_of(text), err);
 }
 
+/* NULL: there is none. */
 static bool
-document_read(struct registry *reg, const char *region, const char *repository, const char *digest,
-              struct json **out)
+document_find(struct registry *reg, const char *region, const char *repository, const char *digest,
+              struct json **out, struct err *err)
 {
-    cleanup(strbuf_done) struct strbuf bytes = {0};
     cleanup_free char *path = scan_path(reg, region, repository, digest);
+    struct err why = {0};
 
-    if (!file_exists(path) || !file_read(path, DOCUMENT_MAX, &bytes, NULL))
-        return false;
-    *out = json_parse(strbuf_str(&bytes), NULL);
-    return *out != NULL;
+    *out = NULL;
+    if (disk_read_json(path, DOCUMENT_MAX, out, &why) || why.sys_errno == ENOENT)
+        return true;
+    *err = why;
+    return false;
+}
+
+static void
+damaged_log(const char *repository, const char *digest, const struct err *err)
+{
+    log_error("registry.scan_damaged", "repository=%s digest=%s error=%s", repository, digest, log_quote(err->message));
 }
 
 void
@@ -252,6 +261,19 @@ dequeue(struct scanner *s)
     return job;
 }
 
+/* One whose document cannot be read may have been under way. */
+static bool
+is_to_be_resumed(struct scanner *s, const struct scan_job *job)
+{
+    cleanup_json struct json *document = NULL;
+    struct err why = {0};
+
+    if (document_find(s->reg, job->region, job->repository, job->digest, &document, &why))
+        return strcmp(json_get_cstr(document, "status", ""), "PENDING") == 0;
+    damaged_log(job->repository, job->digest, &why);
+    return true;
+}
+
 static bool
 resume_repository(void *arg, const char *region, const char *name, struct err *err)
 {
@@ -264,13 +286,10 @@ resume_repository(void *arg, const char *region, const char *name, struct err *e
         return false;
     for (size_t i = 0; i < json_size(names); i++) {
         const char *hex = json_cstr(json_at(names, i), "");
-        cleanup_json struct json *document = NULL;
         struct scan_job job = {0};
         snprintf(job.region, sizeof job.region, "%s", region);
         snprintf(job.repository, sizeof job.repository, "%s", name);
-        if (digest_from_hex(str_of(hex), job.digest) &&
-            document_read(s->reg, region, name, job.digest, &document) &&
-            strcmp(json_get_cstr(document, "status", ""), "PENDING") == 0)
+        if (digest_from_hex(str_of(hex), job.digest) && is_to_be_resumed(s, &job))
             (void)enqueue(s, &job, NULL);
     }
     return true;
@@ -370,16 +389,32 @@ is_under_way(struct scanner *s, const char *region, const char *repository, cons
     return is_so;
 }
 
+/* What is told of a scan whose document cannot be read. */
+static struct json *
+damaged_document(void)
+{
+    struct json *document = json_object();
+
+    json_set(document, "status", json_text("FAILED"));
+    json_set(document, "description", json_text("what the scan found cannot be read; scan the image again"));
+    return document;
+}
+
 bool
 registry_scan_get(struct registry *reg, const char *region, const char *repository,
                   const char *digest, struct json **out, struct err *err)
 {
     /* Asked first: what ends in between is then read from disk as it ended. */
     const bool goes_on = is_under_way(reg->scanner, region, repository, digest);
+    const bool is_image = manifest_is_linked(reg, region, repository, str_of(digest));
     cleanup_json struct json *document = NULL;
+    struct err why = {0};
 
-    if (!manifest_is_linked(reg, region, repository, str_of(digest)) ||
-        (!document_read(reg, region, repository, digest, &document) && !goes_on))
+    if (is_image && !goes_on && !document_find(reg, region, repository, digest, &document, &why)) {
+        damaged_log(repository, digest, &why);
+        document = damaged_document();
+    }
+    if (!is_image || (document == NULL && !goes_on))
         return err_set(err, ERR_SCAN_NOT_FOUND,
                        "Image scan does not exist for the image with '{imageDigest:'%s'}' in the "
                        "repository with name '%s' in the registry with id '%s'",

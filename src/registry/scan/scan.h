@@ -6,7 +6,8 @@
  *    "findings": [{"name", "description", "uri", "severity", "attributes": [{"key", "value"}]}]}
  * "status" is ECR's: PENDING (asked for; taken up again after a restart), COMPLETE, FAILED. Only
  * COMPLETE says that nothing is known where no finding is: without a database (osv.h), or without
- * anything in it about the image's packages, a scan is FAILED and says so.
+ * anything in it about the image's packages, a scan is FAILED and says so. So is one whose document cannot be read,
+ * until it is made again, which a start does.
  *
  * Threads: any. Errors are ECR's. */
 #pragma once
