@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "io/file.h"
 #include "registry/internal.h"
 #include "registry/manifest.h"
@@ -610,6 +611,19 @@ tags_by_digest(const struct json *tags)
     return by_digest;
 }
 
+/* One that cannot be read is not listed, but said. NULL: or it was removed while we read. */
+static struct json *
+record_of_list(const struct registry *reg, const char *region, const char *repository, const char *digest)
+{
+    struct json *record;
+    struct err why = {0};
+
+    if (!image_record_find(reg, region, repository, digest, &record, &why))
+        log_error("registry.image_damaged", "repository=%s digest=%s error=%s", repository, digest,
+                  log_quote(why.message));
+    return record;
+}
+
 bool
 registry_images(struct registry *reg, const char *region, const char *repository, struct json **out,
                 struct err *err)
@@ -627,8 +641,8 @@ registry_images(struct registry *reg, const char *region, const char *repository
         char digest[REGISTRY_DIGEST_SIZE];
         struct json *image;
         if (!digest_from_hex(str_of(json_cstr(json_at(names, i), "")), digest) ||
-            !image_record_read(reg, region, repository, str_of(digest), &image, NULL))
-            continue; /* removed while we read */
+            (image = record_of_list(reg, region, repository, digest)) == NULL)
+            continue;
         struct json *own = json_get(by_digest, digest);
         image_finish(reg, region, repository, digest, image, own ? json_ref(own) : json_array());
         listed[count++] = (struct listed){json_get_i64(image, "pushedAt", 0),

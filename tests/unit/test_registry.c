@@ -292,6 +292,24 @@ TEST(a_deleted_image_takes_what_is_known_of_it_along)
     }
 }
 
+TEST(an_image_that_cannot_be_read_is_said_and_the_others_are_listed)
+{
+    REGISTRY(w);
+    char digest[REGISTRY_DIGEST_SIZE], broken[REGISTRY_DIGEST_SIZE];
+    cleanup_json struct json *images = NULL;
+    struct err err = {0};
+
+    CHECK(put_image(w.reg, "my-app", "v1", "one", digest) && put_image(w.reg, "my-app", "v2", "two", broken));
+    cleanup_free char *path = image_record_path(w.reg, REGION, "my-app", str_of(broken));
+    CHECK(file_write_atomic(path, STR("{"), 0640, &err));
+    const struct log_catch log = log_catch_begin();
+    CHECK(registry_images(w.reg, REGION, "my-app", &images, &err));
+    cleanup_free char *said = log_catch_end(&log);
+    CHECK_EQ(json_size(images), 1);
+    CHECK_TEXT(json_get_cstr(json_at(images, 0), "digest", ""), digest);
+    CHECK(strstr(said, path) != NULL);
+}
+
 TEST(a_new_repository_inherits_nothing)
 {
     REGISTRY(w);
