@@ -269,6 +269,7 @@ link_sweep(struct collection *c, const char *path, struct str digest, struct err
     return done;
 }
 
+/* What names nothing any more: links without a blob, pulls without an image. */
 static bool
 links_sweep(void *arg, const char *region, const char *name, struct err *err)
 {
@@ -276,6 +277,8 @@ links_sweep(void *arg, const char *region, const char *name, struct err *err)
     cleanup_free char *directory = repository_path(c->reg, region, name, "_layers");
     cleanup_json struct json *names = NULL;
 
+    if (!c->is_dry)
+        image_leaves_prune(c->reg, region, name, "_pulls");
     if (!disk_list(directory, &names, err))
         return false;
     for (size_t i = 0; i < json_size(names); i++) {

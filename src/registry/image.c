@@ -766,7 +766,7 @@ tag_remove(struct registry *reg, const char *region, const char *repository, con
     return is_removed && disk_sync_parent(path, err);
 }
 
-/* What is known of an image that is gone. A scan or a record that stays is removed by a start; a pull is a time only. */
+/* What is known of an image that is gone. A scan or a record that stays is removed by a start, a pull by a collection. */
 static void
 image_leaves_remove(const struct registry *reg, const char *region, const char *repository, const char *digest)
 {

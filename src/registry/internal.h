@@ -356,7 +356,8 @@ bool repository_ensure(struct registry *reg, const char *region, const char *nam
                        const char *reason, struct err *err) MUST_CHECK;
 
 /* ---- scan.c ---- */
-/* Removes what `leaf` ("_scans") still has of images that are gone: at a start, as they take along what they have. */
+/* Removes what `leaf` ("_scans") still has of images that are gone, as they take along what they have: at a start, or of
+ * pulls by a collection. */
 void image_leaves_prune(struct registry *reg, const char *region, const char *repository,
                         const char *leaf);
 

@@ -418,3 +418,26 @@ TEST(a_collection_removes_what_repositories_left_that_are_gone)
     CHECK(repository_check(w.reg, REGION, "team/gone/stays", &err));
     CHECK_EQ(files_in(&w, "blobs/uploads"), 0);
 }
+
+/* A pull that was noted just behind a deletion, or a deletion that was cut short; most often an image takes its own along. */
+TEST(a_collection_forgets_the_pulls_of_images_that_are_gone)
+{
+    REGISTRY(w);
+    char digest[REGISTRY_DIGEST_SIZE], gone[REGISTRY_DIGEST_SIZE];
+    cleanup_json struct json *images = NULL;
+    struct registry_gc gc;
+    struct err err = {0};
+    const int64_t now_ms = clock_wall_ms();
+
+    CHECK(put_image(w.reg, "my-app", "v1", "stays", digest) && put_image(w.reg, "my-app", "v2", "goes", gone));
+    registry_image_pulled(w.reg, REGION, "my-app", digest, NULL, now_ms);
+    CHECK(registry_image_delete(w.reg, REGION, "my-app", "v2", NULL, &err));
+    registry_image_pulled(w.reg, REGION, "my-app", gone, NULL, now_ms);
+    CHECK_EQ(files_in(&w, "registry/" REGION "/my-app/_pulls"), 2);
+    CHECK(registry_collect_plan(w.reg, 0, now_ms, &gc, &err));
+    CHECK_EQ(files_in(&w, "registry/" REGION "/my-app/_pulls"), 2);
+    CHECK(registry_collect(w.reg, NULL, 0, 0, now_ms, &gc, &err));
+    CHECK_EQ(files_in(&w, "registry/" REGION "/my-app/_pulls"), 1);
+    CHECK(registry_images(w.reg, REGION, "my-app", &images, &err));
+    CHECK_EQ(json_get_i64(json_at(images, 0), "pulledAt", 0), now_ms);
+}
