@@ -309,6 +309,11 @@ bool manifest_is_linked(const struct registry *reg, const char *region, const ch
 bool layer_is_named(struct registry *reg, const char *region, const char *name, struct str digest,
                     struct json *known, bool *out, struct err *err) MUST_CHECK;
 
+/* ---- image_list.c ---- */
+/* Puts what the record of an image does not hold into `image`; takes `tags`. */
+void image_finish(const struct registry *reg, const char *region, const char *repository, const char *digest,
+                  struct json *image, struct json *tags);
+
 /* ---- view.c: which tags images have, and which indexes name them ---- */
 enum indexes { ALL_INDEXES, ACTIVE_INDEXES };
 struct view {
