@@ -4,7 +4,11 @@
 All get the same requests from registry-load (bench/registry_load.c): kept connections, the protocol's own steps. naru checks
 a token with each request, the peers let everybody in. Beside them stands what the machine itself takes: a push's
 bytes received, hashed, written and flushed by one bare loop ("floor"); a file sent by nginx's sendfile.
-Processor time is what the server's own processes used."""
+Processor time is what the server's own processes used.
+
+What the requests cost is the kernel's work, most of it, so three things outside decide the figures: ext4 without a
+journal looks for an inode that was not deleted within the last minutes (give it six of rest, or --root on a file system
+of its own); rules of netfilter that a Docker Engine left behind follow every packet of loopback; and who else computes."""
 import base64
 import hashlib
 import http.client

@@ -70,10 +70,10 @@ disk_file_done(struct disk_file *f)
 
 /* An error that this call has told is not told again by a flush. */
 static bool
-bytes_write(const struct disk_file *const *files, size_t count, unsigned flags, struct err *err)
+bytes_begin(const struct disk_file *const *files, size_t count, struct err *err)
 {
     for (size_t i = 0; i < count; i++)
-        if (files[i]->fd >= 0 && sync_file_range(files[i]->fd, 0, 0, flags) < 0 &&
+        if (files[i]->fd >= 0 && sync_file_range(files[i]->fd, 0, 0, SYNC_FILE_RANGE_WRITE) < 0 &&
             errno != ENOSYS && errno != EPERM) /* a sandbox that has not heard of it */
             return err_errno(err, "cannot write the file '%s'", files[i]->path);
     return true;
@@ -85,12 +85,9 @@ disk_flush_files(struct registry *reg, const struct disk_file *const *files, siz
     int fds[FLUSH_FILES_MAX];
     const char *paths[FLUSH_FILES_MAX];
     size_t used = 0, failed;
-    const unsigned all = SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE |
-                         SYNC_FILE_RANGE_WAIT_AFTER;
 
-    /* All bytes first: then the places of all are decided, and one write of the journal has them. */
-    if (count > 1 && (!bytes_write(files, count, SYNC_FILE_RANGE_WRITE, err) ||
-                      !bytes_write(files, count, all, err)))
+    /* The bytes of all first: then the places of all are decided, and one write of the journal has them. */
+    if (count > 1 && !bytes_begin(files, count, err))
         return false;
     for (size_t i = 0; i < count; i++) {
         if (files[i]->fd < 0)
@@ -216,9 +213,13 @@ disk_read_json(const char *path, size_t limit, struct json **out, struct err *er
 {
     cleanup(strbuf_done) struct strbuf bytes = {0};
 
-    if (!file_read(path, limit, &bytes, err))
-        return false;
-    *out = json_parse(strbuf_str(&bytes), err);
+    return file_read(path, limit, &bytes, err) && disk_parse_json(path, strbuf_str(&bytes), out, err);
+}
+
+bool
+disk_parse_json(const char *path, struct str text, struct json **out, struct err *err)
+{
+    *out = json_parse(text, err);
     return *out != NULL || disk_is_damaged(path, err);
 }
 

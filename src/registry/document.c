@@ -19,12 +19,17 @@ registry_document_get(struct registry *reg, const char *region, struct json **ou
 {
     if (!region_is_valid(str_of(region)))
         return err_set(err, ERR_INVALID_PARAMETER, "'%.40s' is no region", region);
+    cleanup(strbuf_done) struct strbuf text = {0};
     cleanup_free char *path = document_path(reg, region);
-    if (!file_exists(path)) {
-        *out = json_object();
-        return true;
+    const unsigned as_of = places_changed(reg);
+    if (!place_text(reg, region, "", &text)) {
+        if (!file_exists(path))
+            strbuf_add(&text, STR("{}"));
+        else if (!file_read(path, DOCUMENT_MAX, &text, err))
+            return false;
+        place_note_text(reg, region, "", strbuf_str(&text), as_of);
     }
-    return disk_read_json(path, DOCUMENT_MAX, out, err);
+    return disk_parse_json(path, strbuf_str(&text), out, err);
 }
 
 bool
@@ -42,5 +47,7 @@ registry_document_change(struct registry *reg, const char *region,
     cleanup_free char *text = json_format(document);
     if (strlen(text) > DOCUMENT_MAX)
         return err_set(err, ERR_LIMIT_EXCEEDED, "the registry's settings take too much room");
-    return disk_make_dirs(reg->root_dir, folder, err) && disk_store(reg, path, str_of(text), err);
+    const bool is_stored = disk_make_dirs(reg->root_dir, folder, err) && disk_store(reg, path, str_of(text), err);
+    places_change(reg); /* it may be there even if its flush failed */
+    return is_stored;
 }

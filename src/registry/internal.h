@@ -53,7 +53,7 @@ struct registry {
     struct access_keys *keys; /* the next three may be NULL; borrowed */
     struct guard *guard;
     struct audit *audit;
-    atomic_uint places_changed; /* counts what repositories' descriptions and all policies went through */
+    atomic_uint places_changed; /* counts what descriptions, policies and quotas went through */
     struct places *places;      /* place.c; NULL: nothing is kept, somebody else may change the files */
     /* visitor.c: does any repository let in everybody? As of this count and one; when looking failed. */
     atomic_bool is_open;
@@ -125,6 +125,8 @@ struct json *texts_sorted(const struct json *texts); /* a new array, in the orde
 bool disk_remove(const char *path, struct err *err) MUST_CHECK; /* absent is success */
 /* Reads JSON that we wrote, so that a damaged one is INTERNAL. `limit`: bytes. */
 bool disk_read_json(const char *path, size_t limit, struct json **out, struct err *err) MUST_CHECK;
+/* What was read from there. */
+bool disk_parse_json(const char *path, struct str text, struct json **out, struct err *err) MUST_CHECK;
 bool disk_is_damaged(const char *path, struct err *err); /* says so of what json_parse() has just refused; false */
 
 /* ---- space.c ---- */
@@ -141,7 +143,7 @@ bool space_written(struct registry *reg, int64_t size, struct err *err) MUST_CHE
 
 /* ---- quota.c: what one repository may keep ---- */
 /* 0: it has no such limit. */
-bool quota_limit(const struct registry *reg, const char *region, const char *repository, int64_t *out,
+bool quota_limit(struct registry *reg, const char *region, const char *repository, int64_t *out,
                  struct err *err) MUST_CHECK;
 /* An image came or went: said when that is done, as nobody who reckons waits for it. Under the repository's lock.
  * `reckoned`: what quota_reckoned() was before that began. */
@@ -196,16 +198,20 @@ void tokens_free(struct tokens *t); /* NULL is fine */
 
 /* ---- place.c ---- */
 uint32_t place_hash(const char *region, const char *name);
-/* Facts are kept until any repository is made, changed or deleted or any policy is set, which only this process does.
- * `as_of`: what places_changed() was before the disk was asked. */
+/* Facts are kept until any repository is made, changed or deleted, or any policy, quota or registry's settings are set,
+ * which only this process does. `as_of`: what places_changed() was before the disk was asked. */
 enum place_fact {
     PLACE_THERE = 1,
     PLACE_WITHOUT_POLICY = 2, /* neither has its region */
+    PLACE_WITHOUT_QUOTA = 4,
 };
 struct places *places_new(void);
 void places_free(struct places *p); /* NULL is fine */
 bool place_is(struct registry *reg, const char *region, const char *name, enum place_fact fact); /* false: ask the disk */
 void place_note(struct registry *reg, const char *region, const char *name, enum place_fact fact, unsigned as_of);
+/* Adds its _repository.json, or the region's _registry.json for the name "". False: ask the disk. */
+bool place_text(struct registry *reg, const char *region, const char *name, struct strbuf *out);
+void place_note_text(struct registry *reg, const char *region, const char *name, struct str text, unsigned as_of);
 static inline unsigned
 places_changed(const struct registry *reg)
 {

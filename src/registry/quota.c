@@ -34,15 +34,20 @@ quota_path(const struct registry *reg, const char *region, const char *repositor
 }
 
 bool
-quota_limit(const struct registry *reg, const char *region, const char *repository, int64_t *out,
+quota_limit(struct registry *reg, const char *region, const char *repository, int64_t *out,
             struct err *err)
 {
     cleanup(strbuf_done) struct strbuf text = {0};
-    cleanup_free char *path = quota_path(reg, region, repository);
+    const unsigned as_of = places_changed(reg);
 
     *out = 0;
-    if (!file_exists(path))
+    if (place_is(reg, region, repository, PLACE_WITHOUT_QUOTA))
         return true;
+    cleanup_free char *path = quota_path(reg, region, repository);
+    if (!file_exists(path)) {
+        place_note(reg, region, repository, PLACE_WITHOUT_QUOTA, as_of);
+        return true;
+    }
     if (!file_read(path, QUOTA_TEXT_MAX, &text, err))
         return false;
     return (str_to_i64(str_trim(strbuf_str(&text)), out) && *out > 0) ||
@@ -61,8 +66,10 @@ registry_quota_set(struct registry *reg, const char *region, const char *reposit
         return err_set(err, ERR_INVALID_PARAMETER, "a quota is a number of bytes, or 0 for none");
     if (!repository_check(reg, region, repository, err))
         return false;
-    return bytes > 0 ? disk_store(reg, path, str_of(text), err)
-                     : disk_remove(path, err) && disk_sync_parent(path, err);
+    const bool is_set = bytes > 0 ? disk_store(reg, path, str_of(text), err)
+                                  : disk_remove(path, err) && disk_sync_parent(path, err);
+    places_change(reg); /* it may be even if its flush failed */
+    return is_set;
 }
 
 /* ---- what the manifests name ---- */

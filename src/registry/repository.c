@@ -93,12 +93,19 @@ bool
 registry_repository_get(struct registry *reg, const char *region, const char *name,
                         struct registry_repository *out, struct err *err)
 {
+    cleanup(strbuf_done) struct strbuf text = {0};
     struct json *document;
 
     if (!repository_check(reg, region, name, err))
         return false;
     cleanup_free char *path = repository_path(reg, region, name, "_repository.json");
-    if (!disk_read_json(path, DOCUMENT_MAX, &document, err))
+    const unsigned as_of = places_changed(reg);
+    if (!place_text(reg, region, name, &text)) {
+        if (!file_read(path, DOCUMENT_MAX, &text, err))
+            return false;
+        place_note_text(reg, region, name, strbuf_str(&text), as_of);
+    }
+    if (!disk_parse_json(path, strbuf_str(&text), &document, err))
         return false;
     snprintf(out->name, sizeof out->name, "%s", name);
     out->created_ms = json_get_i64(document, "createdAt", 0);
