@@ -107,6 +107,7 @@ registry_open(const char *data_dir, const char *account_id, const char *default_
     atomic_init(&reg->open_failed_ms, OPEN_FAILED_NEVER);
     reg->blob_limit = BLOB_LIMIT_DEFAULT;
     reg->upload_idle_ms = UPLOAD_IDLE_MS;
+    reg->replication_limit = REPLICATION_QUEUE_MAX;
     registry_set_host(reg, "localhost:4566");
     reg->flusher = flusher_new();
     reg->places = places_new();

@@ -93,6 +93,20 @@ wait_record(struct world *w)
     }
 }
 
+static void
+wait_unknown(struct world *w)
+{
+    const int64_t end_ms = clock_monotonic_ms() + 60000;
+    struct err err = {0};
+
+    for (cleanup_json struct json *list = NULL; registry_replication_get(w->reg, REGION, "my-app", w->digest, &list, &err);) {
+        CHECK(clock_monotonic_ms() < end_ms);
+        json_unref(TAKE(list));
+        clock_sleep_ms(2);
+    }
+    CHECK_EQ(err.code, ERR_INTERNAL);
+}
+
 TEST(a_push_goes_on_and_what_was_under_way_outlives_the_process)
 {
     REPLICATED(w);
@@ -147,6 +161,25 @@ TEST(a_damaged_record_is_none_that_is_settled)
     }
 }
 
+/* Whoever finds that it cannot be read has it replaced; no start is needed. */
+TEST(a_record_that_is_found_damaged_is_made_anew)
+{
+    REPLICATED(w);
+    cleanup_json struct json *list = NULL;
+    struct err err = {0};
+
+    registry_start_replicating(w.reg, w.dir);
+    image_push(&w);
+    wait_complete(&w);
+    CHECK(registry_repository_delete(w.reg, THERE, "my-app", true, &err));
+    cleanup_free char *path = record_of(&w);
+    CHECK(file_write_atomic(path, STR("{\""), 0640, &err));
+    CHECK(!registry_replication_get(w.reg, REGION, "my-app", w.digest, &list, &err));
+    CHECK_EQ(err.code, ERR_INTERNAL);
+    wait_record(&w);
+    wait_complete(&w);
+}
+
 /* As a kill leaves it; later each image takes its own along. */
 TEST(a_start_removes_the_records_of_images_that_are_gone)
 {
@@ -192,8 +225,38 @@ TEST(a_push_whose_rules_cannot_be_read_goes_on_when_they_can)
     registry_start_replicating(w.reg, w.dir);
     CHECK(file_read(path, 65536, &rules, &err) && file_write_atomic(path, STR("{"), 0640, &err));
     image_push(&w);
+    wait_unknown(&w); /* it does not go nowhere */
     CHECK(file_write_atomic(path, strbuf_str(&rules), 0640, &err));
+    wait_record(&w);
     wait_complete(&w);
+}
+
+/* While somebody has the repository at the destination, its first image waits for that, the second one fills the queue,
+ * and there is no room for the third. */
+TEST(what_a_full_queue_has_no_room_for_is_sent_when_it_has)
+{
+    REPLICATED(w);
+    const int64_t end_ms = clock_monotonic_ms() + 60000;
+    char digests[3][REGISTRY_DIGEST_SIZE], digest[REGISTRY_DIGEST_SIZE];
+    struct err err = {0};
+
+    CHECK(place_hash(REGION, "my-app") % REPOSITORY_LOCKS != place_hash(THERE, "my-app") % REPOSITORY_LOCKS);
+    w.reg->replication_limit = 1;
+    registry_start_replicating(w.reg, w.dir);
+    image_push(&w);
+    wait_complete(&w);
+    pthread_mutex_t *lock = repository_lock(w.reg, THERE, "my-app");
+    CHECK(put_image(w.reg, "my-app", "a", "a", digests[0]) && put_image(w.reg, "my-app", "b", "b", digests[1]) &&
+          put_image(w.reg, "my-app", "c", "c", digests[2]));
+    pthread_mutex_unlock(lock);
+    for (size_t i = 0; i < ARRAY_COUNT(digests); i++) {
+        text_copy_all(w.digest, sizeof w.digest, digests[i]);
+        while (strcmp(status(&w), "COMPLETE") != 0) {
+            CHECK(clock_monotonic_ms() < end_ms);
+            clock_sleep_ms(5);
+        }
+        CHECK(registry_resolve(w.reg, THERE, "my-app", digests[i], digest, &err));
+    }
 }
 
 TEST(a_destination_that_is_known_nowhere_is_asked_again)
@@ -342,7 +405,7 @@ image_named(const char *digest)
 
 TEST(a_push_while_an_attempt_fails_begins_anew)
 {
-    cleanup(replication_queue_done) struct replication_queue q = {0};
+    cleanup(replication_queue_done) struct replication_queue q = {.limit = REPLICATION_QUEUE_MAX};
     const struct replica image = image_named("sha256:a");
     int64_t next_ms;
 
@@ -366,7 +429,7 @@ TEST(a_push_while_an_attempt_fails_begins_anew)
 
 TEST(what_failed_is_due_later_and_a_destination_has_one_at_a_time)
 {
-    cleanup(replication_queue_done) struct replication_queue q = {0};
+    cleanup(replication_queue_done) struct replication_queue q = {.limit = REPLICATION_QUEUE_MAX};
     const struct replica a = image_named("sha256:a"), b = image_named("sha256:b");
     int64_t next_ms;
 
@@ -393,7 +456,7 @@ TEST(what_failed_is_due_later_and_a_destination_has_one_at_a_time)
 /* One that hangs would keep a thread for each of its names. */
 TEST(a_registry_is_one_whichever_of_its_regions_and_our_own_regions_are_many)
 {
-    cleanup(replication_queue_done) struct replication_queue q = {.own_registry = ACCOUNT};
+    cleanup(replication_queue_done) struct replication_queue q = {.own_registry = ACCOUNT, .limit = REPLICATION_QUEUE_MAX};
     const struct replica a = image_named("sha256:a");
     int64_t next_ms;
 
@@ -412,6 +475,20 @@ TEST(a_registry_is_one_whichever_of_its_regions_and_our_own_regions_are_many)
     replication_queue_end(&q, far, true, 10);
     replication_queue_end(&q, east, true, 10);
     replication_queue_end(&q, west, true, 10);
+}
+
+/* The others are on disk; nobody else knows of these. */
+TEST(what_could_not_be_written_down_has_room_in_a_full_queue)
+{
+    struct replication_queue q = {.limit = 1};
+    const struct replica a = image_named("sha256:a"), b = image_named("sha256:b");
+
+    CHECK(replication_queue_add(&q, &a, "1/far"));
+    CHECK(!replication_queue_add(&q, &b, "1/far"));
+    CHECK(replication_queue_add(&q, &b, ""));
+    CHECK(replication_queue_has(&q, &b, "") && !replication_queue_has(&q, &b, "1/far"));
+    CHECK(!replication_queue_add(&q, &a, "1/near"));
+    replication_queue_done(&q);
 }
 
 /* ---- lists of referrers that clients keep ---- */

@@ -29,6 +29,7 @@ struct replicator {
     pthread_mutex_t lock;        /* guards what follows */
     pthread_cond_t changed;
     struct replication_queue queue;
+    bool has_left_out; /* some for which the queue had no room, and which are IN_PROGRESS on disk only */
     bool is_stopping;
 };
 
@@ -200,34 +201,6 @@ replica_state_get(struct registry *reg, const struct replica *image, const char 
     return true;
 }
 
-bool
-registry_replication_get(struct registry *reg, const char *region, const char *repository,
-                         const char *digest, struct json **out, struct err *err)
-{
-    cleanup_json struct json *record = NULL;
-    struct replica image = {0};
-    struct json *list;
-
-    text_copy_all(image.region, sizeof image.region, region);
-    text_copy_all(image.repository, sizeof image.repository, repository);
-    text_copy_all(image.digest, sizeof image.digest, digest);
-    if (!record_read(reg, &image, &record, err))
-        return false;
-    list = json_array();
-    for (void *it = json_first(record); it != NULL; it = json_next(record, it)) {
-        const struct str key = str_of(json_key(it));
-        const size_t slash = (size_t)(str_index(key, '/') + 1);
-        struct json *one = json_copy(json_value(it));
-        json_delete(one, "asked");
-        json_delete(one, "before");
-        json_set(one, "registryId", json_str(str_slice(key, 0, slash > 0 ? slash - 1 : 0)));
-        json_set(one, "region", json_str(str_slice(key, slash, key.len)));
-        json_append(list, one);
-    }
-    *out = list;
-    return true;
-}
-
 /* ---- onto the queue ---- */
 
 static bool
@@ -240,15 +213,35 @@ enqueue(struct replicator *r, const struct replica *image, const char *key)
     return is_added;
 }
 
-/* Of a record: every destination that the image is still on its way to. */
+static bool
+waits(struct replicator *r, const struct replica *image, const char *key)
+{
+    pthread_mutex_lock(&r->lock);
+    const bool is = replication_queue_has(&r->queue, image, key);
+    pthread_mutex_unlock(&r->lock);
+    return is;
+}
+
+/* It is IN_PROGRESS on disk, where it is found when there is room. */
 static void
-enqueue_all(struct replicator *r, const struct replica *image, const struct json *record)
+leave_out(struct replicator *r, const struct replica *image, const char *key)
+{
+    pthread_mutex_lock(&r->lock);
+    const bool is_first = !r->has_left_out;
+    r->has_left_out = true;
+    pthread_mutex_unlock(&r->lock);
+    if (is_first)
+        log_warn("registry.replication_full", "repository=%s digest=%s to=%s", image->repository, image->digest, key);
+}
+
+/* Of a record: every destination that the image is still on its way to. `anew`: also if it waits already. */
+static void
+enqueue_all(struct replicator *r, const struct replica *image, const struct json *record, bool anew)
 {
     for (void *it = json_first(record); it != NULL; it = json_next(record, it))
         if (is_in_progress(json_value(it)) && json_key(it)[0] != '\0' && strlen(json_key(it)) < REPLICATION_KEY_SIZE &&
-            !enqueue(r, image, json_key(it))) /* it is IN_PROGRESS on disk, for the next start */
-            log_warn("registry.replication_full", "repository=%s digest=%s to=%s", image->repository,
-                     image->digest, json_key(it));
+            (anew || !waits(r, image, json_key(it))) && !enqueue(r, image, json_key(it)))
+            leave_out(r, image, json_key(it));
 }
 
 /* What of an image's record cannot be told, or not be written down, is not forgotten: a job without a destination sends
@@ -256,8 +249,8 @@ enqueue_all(struct replicator *r, const struct replica *image, const struct json
 static void
 enqueue_again(struct replicator *r, const struct replica *image)
 {
-    if (!enqueue(r, image, ""))
-        log_warn("registry.replication_full", "repository=%s digest=%s", image->repository, image->digest);
+    const bool is_added = waits(r, image, "") || enqueue(r, image, "");
+    assert(is_added); /* there always is room for these */
 }
 
 /* Asks for all of them anew. A record that cannot be read is replaced. False: they are not on disk. */
@@ -279,8 +272,58 @@ send_out(struct replicator *r, const struct replica *image, const struct json *d
     const bool is_stored = record_store(r->reg, image, record, err);
     pthread_mutex_unlock(&r->record_lock);
     if (is_stored)
-        enqueue_all(r, image, record);
+        enqueue_all(r, image, record, /* anew= */ true);
     return is_stored;
+}
+
+/* ---- what is told of it ---- */
+
+/* What waits without being written down is on its way to all of them. */
+static bool
+unwritten_add(struct registry *reg, const struct replica *image, struct json *record, struct err *err)
+{
+    cleanup_json struct json *destinations = NULL;
+
+    if (reg->replicator == NULL || !waits(reg->replicator, image, ""))
+        return true;
+    if (!destinations_of(reg, image->region, image->repository, &destinations, err))
+        return false;
+    for (void *it = json_first(destinations); it != NULL; it = json_next(destinations, it))
+        status_set(record, json_key(it), "", "IN_PROGRESS", NULL);
+    return true;
+}
+
+bool
+registry_replication_get(struct registry *reg, const char *region, const char *repository,
+                         const char *digest, struct json **out, struct err *err)
+{
+    cleanup_json struct json *record = NULL;
+    struct replica image = {0};
+    struct json *list;
+
+    text_copy_all(image.region, sizeof image.region, region);
+    text_copy_all(image.repository, sizeof image.repository, repository);
+    text_copy_all(image.digest, sizeof image.digest, digest);
+    if (!record_read(reg, &image, &record, err)) {
+        if (reg->replicator != NULL)
+            enqueue_again(reg->replicator, &image); /* soon somebody can tell */
+        return false;
+    }
+    if (!unwritten_add(reg, &image, record, err))
+        return false;
+    list = json_array();
+    for (void *it = json_first(record); it != NULL; it = json_next(record, it)) {
+        const struct str key = str_of(json_key(it));
+        const size_t slash = (size_t)(str_index(key, '/') + 1);
+        struct json *one = json_copy(json_value(it));
+        json_delete(one, "asked");
+        json_delete(one, "before");
+        json_set(one, "registryId", json_str(str_slice(key, 0, slash > 0 ? slash - 1 : 0)));
+        json_set(one, "region", json_str(str_slice(key, slash, key.len)));
+        json_append(list, one);
+    }
+    *out = list;
+    return true;
 }
 
 /* ---- one attempt ---- */
@@ -393,19 +436,29 @@ wait_until(struct replicator *r, int64_t due_ms)
         pthread_cond_timedwait(&r->changed, &r->lock, &end);
 }
 
-/* NULL: it is time to end. */
-static struct replication_job *
-dequeue(struct replicator *r)
+/* Half of it, so that each time there are many to read. */
+static bool
+has_room_again(const struct replicator *r)
 {
-    struct replication_job *found = NULL;
+    return r->has_left_out && r->queue.count <= r->queue.limit / 2;
+}
+
+/* False: it is time to end. `*job_out` is NULL when the records are to be read again. */
+static bool
+dequeue(struct replicator *r, struct replication_job **job_out)
+{
     int64_t next_ms;
 
+    *job_out = NULL;
     pthread_mutex_lock(&r->lock);
-    while (!r->is_stopping &&
-           (found = replication_queue_next(&r->queue, clock_monotonic_ms(), &next_ms)) == NULL)
+    while (!r->is_stopping && !has_room_again(r) &&
+           (*job_out = replication_queue_next(&r->queue, clock_monotonic_ms(), &next_ms)) == NULL)
         wait_until(r, next_ms);
+    if (*job_out == NULL)
+        r->has_left_out = false; /* whoever reads them says so again */
+    const bool goes_on = !r->is_stopping;
     pthread_mutex_unlock(&r->lock);
-    return found;
+    return goes_on;
 }
 
 static void
@@ -429,7 +482,6 @@ resume_repository(void *arg, const char *region, const char *name, struct err *e
     struct err why = {0};
 
     (void)err;
-    image_leaves_prune(r->reg, region, name, "_replicated");
     if (!disk_list(directory, &names, &why)) /* the others go on */
         log_error("registry.replication_failed", "repository=%s error=%s", name, log_quote(why.message));
     for (size_t i = 0; i < json_size(names) && !replicator_is_stopping(r->reg); i++) {
@@ -441,11 +493,20 @@ resume_repository(void *arg, const char *region, const char *name, struct err *e
             continue;
         cleanup_json struct json *record = NULL;
         if (record_read(r->reg, &image, &record, &why))
-            enqueue_all(r, &image, record);
+            enqueue_all(r, &image, record, /* anew= */ false);
         else
             enqueue_again(r, &image);
     }
     return true;
+}
+
+static void
+resume(struct replicator *r)
+{
+    struct err err = {0};
+
+    if (!repository_each(r->reg, resume_repository, r, &err))
+        log_error("registry.replication_failed", "error=%s", log_quote(err.message));
 }
 
 static void *
@@ -453,9 +514,21 @@ replicator_run(void *arg)
 {
     struct replicator *r = arg;
 
-    for (struct replication_job *job; (job = dequeue(r)) != NULL;)
-        job_end(r, job, job_run(r, job));
+    for (struct replication_job *job; dequeue(r, &job);) {
+        if (job != NULL)
+            job_end(r, job, job_run(r, job));
+        else
+            resume(r);
+    }
     return NULL;
+}
+
+static bool
+prune_repository(void *arg, const char *region, const char *name, struct err *err)
+{
+    (void)err;
+    image_leaves_prune(((struct replicator *)arg)->reg, region, name, "_replicated");
+    return true;
 }
 
 /* The first thread reads what was under way, too. */
@@ -463,10 +536,9 @@ static void *
 replicator_resume(void *arg)
 {
     struct replicator *r = arg;
-    struct err err = {0};
 
-    if (!repository_each(r->reg, resume_repository, r, &err))
-        log_error("registry.replication_failed", "error=%s", log_quote(err.message));
+    (void)!repository_each(r->reg, prune_repository, r, NULL); /* or the next start does */
+    resume(r);
     return replicator_run(r);
 }
 
@@ -574,6 +646,7 @@ registry_start_replicating(struct registry *reg, const char *data_dir)
     assert(reg->replicator == NULL);
     r->reg = reg;
     r->queue.own_registry = reg->account_id;
+    r->queue.limit = reg->replication_limit;
     r->registries_path = text_format("%s/registries.json", data_dir);
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);

@@ -12,7 +12,8 @@
  * with ECR's words, "asked", the mark of the push or backfill that it is of, and "before", what a
  * backfill that is stopped puts back. What is IN_PROGRESS there is the queue: it is read again at every start. One that
  * cannot be read is replaced, and its image sent to all destinations again; a push that cannot be written down is
- * in the queue all the same, and is tried again until it can, as long as the process lives. A
+ * in the queue all the same, however full that is, and is tried again until it can, as long as the process lives. What
+ * the queue had no room for is read from the records again when half of it is free. A
  * destination that fails is asked again after 1, 2, 4, ... 300 s, twelve times in all (an hour),
  * then it is FAILED until the image is pushed again. What was replicated here goes no further, and
  * deletions do not go on, as in ECR. */
@@ -32,6 +33,7 @@ void replication_pushed(struct registry *reg, const char *region, const char *re
                         const char *digest);
 /* Does the registry know where this registryId is? */
 bool replication_knows(struct registry *reg, const char *registry_id);
-/* An array of {"region", "registryId", "status", "failureCode"}; empty: it goes nowhere. INTERNAL: nobody can tell. */
+/* An array of {"region", "registryId", "status", "failureCode"}; empty: it goes nowhere. INTERNAL: nobody can tell; a
+ * record that cannot be read is then replaced, as at a start. */
 bool registry_replication_get(struct registry *reg, const char *region, const char *repository,
                               const char *digest, struct json **out, struct err *err) MUST_CHECK;

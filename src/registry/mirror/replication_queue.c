@@ -16,6 +16,12 @@ find(struct replication_queue *q, const struct replica *image, const char *key)
     return at;
 }
 
+bool
+replication_queue_has(struct replication_queue *q, const struct replica *image, const char *key)
+{
+    return *find(q, image, key) != NULL;
+}
+
 static void
 server_of(const struct replication_queue *q, const char *key, char out[static REPLICATION_KEY_SIZE])
 {
@@ -35,7 +41,7 @@ replication_queue_add(struct replication_queue *q, const struct replica *image, 
         (*at)->attempts = 0;
         return true;
     }
-    if (q->count >= REPLICATION_QUEUE_MAX)
+    if (q->count >= q->limit && key[0] != '\0')
         return false;
     struct replication_job *job = mem_new(sizeof *job);
     job->image = *image;

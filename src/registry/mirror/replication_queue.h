@@ -23,12 +23,14 @@ struct replication_job {
 struct replication_queue {
     const char *own_registry; /* the id of this one; borrowed */
     struct replication_job *jobs; /* that wait */
-    int count;
+    int count, limit;
     struct slots serving;
 };
 
-/* Behind all others; one that waits already sets out at once. False: REPLICATION_QUEUE_MAX wait. */
+/* Behind all others; one that waits already sets out at once. False: `limit` wait, and it has a destination: then it
+ * is on disk, and read again when there is room. One without is known to nobody else, and there is at most one of an image. */
 bool replication_queue_add(struct replication_queue *q, const struct replica *image, const char *key) MUST_CHECK;
+bool replication_queue_has(struct replication_queue *q, const struct replica *image, const char *key); /* does it wait? */
 /* Takes off the queue what waits. False: it does not, or is being sent. */
 bool replication_queue_remove(struct replication_queue *q, const struct replica *image, const char *key);
 /* The first that is due and whose registry is free, taken off the queue; else NULL, and when the next one will
