@@ -25,14 +25,21 @@ disk_sync_parent(const char *path, struct err *err)
     return file_sync_dir(parent, err);
 }
 
+char *
+disk_aside_path(const struct registry *reg)
+{
+    char id[33];
+
+    random_hex(id, 32);
+    return text_format("%s/%s", reg->uploads_dir, id);
+}
+
 int
 disk_open_aside(struct registry *reg, char **path_out, struct err *err)
 {
-    char id[33];
     int fd;
 
-    random_hex(id, 32);
-    *path_out = text_format("%s/%s", reg->uploads_dir, id);
+    *path_out = disk_aside_path(reg);
     fd = open(*path_out, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
     if (fd < 0)
         err_errno(err, "cannot create a file in '%s'", reg->uploads_dir);

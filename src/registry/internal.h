@@ -94,7 +94,9 @@ bool registry_name_split(const struct registry *reg, struct str name, struct str
                          struct str *repository_out);
 
 /* ---- disk.c ---- */
-/* A new file in uploads/, not next to where it belongs: a leftover there would look like a tag.
+/* A new name in uploads/, where a start removes what nobody knows; malloc'd. */
+char *disk_aside_path(const struct registry *reg);
+/* A new file there, not next to where it belongs: a leftover there would look like a tag.
  * Its descriptor, or -1; its path is the caller's to free, also then. */
 int disk_open_aside(struct registry *reg, char **path_out, struct err *err) MUST_CHECK;
 /* Writes `content` aside, flushes it and gives it the name `path`; the directory is flushed too.

@@ -7,7 +7,6 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/random.h"
 #include "io/file.h"
 #include "registry/internal.h"
 #include "registry/reference.h"
@@ -272,15 +271,6 @@ nothing_is_used(struct registry *reg, const char *region, const char *name, bool
     return true;
 }
 
-static char *
-aside_path(const struct registry *reg)
-{
-    char id[33];
-
-    random_hex(id, 32);
-    return text_format("%s/%s", reg->uploads_dir, id);
-}
-
 /* Of a repository that is gone, with its locks held. What cannot be removed is left to the next collection. */
 static void
 remains_move(const struct registry *reg, const char *region, const char *name, const char *aside)
@@ -335,7 +325,7 @@ registry_repository_delete(struct registry *reg, const char *region, const char 
                            struct err *err)
 {
     cleanup_json struct json *asked = json_object();
-    cleanup_free char *aside = aside_path(reg);
+    cleanup_free char *aside = disk_aside_path(reg);
 
     /* Most of the asking is done before anybody has to wait, with the locks only what came meanwhile is left; and the files
      * are removed when nobody waits any more. */
@@ -485,7 +475,7 @@ remains_sweep(struct registry *reg, const char *region, const char *name, struct
         return false;
     if (!has_remains(names))
         return true;
-    cleanup_free char *aside = aside_path(reg);
+    cleanup_free char *aside = disk_aside_path(reg);
     pthread_mutex_lock(&reg->tree_lock);
     pthread_mutex_t *lock = repository_lock(reg, region, name);
     if (!repository_check(reg, region, name, NULL)) /* else it was made meanwhile */
