@@ -6,6 +6,7 @@
 #include "cli/follow.h"
 #include "cli/local.h"
 #include "io/file.h"
+#include "model/image_ref.h"
 
 /* Input as text with %s and %d: short, and it looks like the documentation. */
 static struct json *call_text(struct sample *s, const char *service, const char *operation,
@@ -191,9 +192,8 @@ sample_make_task_definition(struct sample *s, struct err *err)
 {
     const struct client_config *config = client_get_config(s->client);
     cleanup_free char *path = text_format("%s/task-definition.json", s->sample_dir);
-    cleanup_free char *image =
-        text_format("%s.dkr.ecr.%s.amazonaws.com/" SAMPLE_REPOSITORY ":latest", config->account,
-                    config->region);
+    cleanup_free char *host = image_ref_ecr_host_of(str_of(config->account), str_of(config->region));
+    cleanup_free char *image = text_format("%s/" SAMPLE_REPOSITORY ":latest", host);
     cleanup(strbuf_done) struct strbuf text = {0};
     cleanup_json struct json *found = NULL, *read = NULL, *input = NULL, *made = NULL;
     struct err cause = {0};

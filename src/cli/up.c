@@ -14,6 +14,7 @@
 #include "cli/waiting.h"
 #include "io/file.h"
 #include "io/process.h"
+#include "model/image_ref.h"
 
 #define SERVER_START_MS 20000
 #define OTHER_START_MS 3000
@@ -265,8 +266,7 @@ push_first_image(struct up *u, struct err *err)
         "--password-stdin $REGISTRY >/dev/null 2>&1\n"
         "docker tag my-app:latest $REGISTRY/my-app:latest\ndocker push -q $REGISTRY/my-app:latest "
         ">/dev/null\n";
-    cleanup_free char *registry =
-        text_format("%s.dkr.ecr.%s.amazonaws.com", u->config.account, u->config.region);
+    cleanup_free char *registry = image_ref_ecr_host_of(str_of(u->config.account), str_of(u->config.region));
     bool has_image;
 
     if (!sample_has_image(&u->sample, &has_image, err))

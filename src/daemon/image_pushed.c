@@ -10,7 +10,8 @@ image_pushed_tell(struct engine *engine, const struct config *config,
 {
     const struct image_home home = {
         .account = config->account, .region = config->region, .registry_port = config->port};
-    cleanup_free char *image = text_format("%s.dkr.ecr.%s.amazonaws.com/%s", config->account, push->region, push->repository);
+    cleanup_free char *host = image_ref_ecr_host_of(str_of(config->account), str_of(push->region));
+    cleanup_free char *image = text_format("%s/%s", host, push->repository);
     struct event event = {.type = EVENT_IMAGE_PUSHED};
     struct image_ref ref;
 

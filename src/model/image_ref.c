@@ -36,6 +36,12 @@ is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
+char *
+image_ref_ecr_host_of(struct str account, struct str region)
+{
+    return text_format(STR_FMT ".dkr.ecr." STR_FMT ".amazonaws.com", STR_ARG(account), STR_ARG(region));
+}
+
 size_t
 image_ref_ecr_host(struct str text, struct str *region_out)
 {
@@ -92,13 +98,11 @@ static bool
 format_own_name(struct str repository, struct str region, const struct image_home *home,
                 char *out, size_t size)
 {
-    int n;
+    const bool is_home = region.len == 0 || str_is(region, home->region);
+    cleanup_free char *host = is_home ? NULL : image_ref_ecr_host_of(str_of(home->account), region);
+    const int n = snprintf(out, size, "localhost:%u/%s%s" STR_FMT, home->registry_port, is_home ? "" : host,
+                           is_home ? "" : "/", STR_ARG(repository));
 
-    if (region.len == 0 || str_is(region, home->region))
-        n = snprintf(out, size, "localhost:%u/" STR_FMT, home->registry_port, STR_ARG(repository));
-    else
-        n = snprintf(out, size, "localhost:%u/%s.dkr.ecr." STR_FMT ".amazonaws.com/" STR_FMT,
-                     home->registry_port, home->account, STR_ARG(region), STR_ARG(repository));
     return n > 0 && (size_t)n < size && repository.len > 0;
 }
 

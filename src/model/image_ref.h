@@ -30,6 +30,8 @@ struct image_ref {
 /* `digest` pins the image if not empty; it wins over one in the name. */
 bool image_ref_parse(const char *image, const char *digest, const struct image_home *home,
                      struct image_ref *out, struct err *err) MUST_CHECK;
+/* "<account>.dkr.ecr.<region>.amazonaws.com"; malloc'd. */
+char *image_ref_ecr_host_of(struct str account, struct str region);
 /* The length of the ECR host that `text` begins with, and its region; 0: it begins otherwise. */
 size_t image_ref_ecr_host(struct str text, struct str *region_out);
 /* Does `name` of a RepoDigests entry mean the same repository as `ref`?  Docker shortens

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "pipeline/step_variables.h"
 
-#include <stdio.h>
-#include "base/str.h"
+#include "model/image_ref.h"
 
 void
 step_variables_each(const struct step_place *at, step_variable_put *put, void *arg)
 {
-    char registry[256];
+    cleanup_free char *registry =
+        image_ref_ecr_host_of(str_of(at->account), str_of(at->home_region != NULL ? at->home_region : at->region));
     const struct {
         const char *name, *value;
     } rows[] = {
@@ -22,8 +22,6 @@ step_variables_each(const struct step_place *at, step_variable_put *put, void *a
         {"NARU_REGION", at->home_region},
     };
 
-    (void)snprintf(registry, sizeof(registry), "%s.dkr.ecr.%s.amazonaws.com", at->account,
-                   at->home_region != NULL ? at->home_region : at->region);
     for (size_t i = 0; i < ARRAY_COUNT(rows); i++)
         if (rows[i].value != NULL)
             put(arg, rows[i].name, rows[i].value);

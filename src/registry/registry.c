@@ -10,6 +10,7 @@
 #include "base/random.h"
 #include "io/file.h"
 #include "io/flush.h"
+#include "model/image_ref.h"
 #include "registry/internal.h"
 #include "registry/mirror/pull_through.h"
 #include "registry/reference.h"
@@ -280,9 +281,8 @@ void
 registry_repository_uri(const struct registry *reg, const char *region, const char *name,
                         char out[static REGISTRY_IMAGE_SIZE])
 {
-    if (strcmp(region, reg->default_region) == 0)
-        snprintf(out, REGISTRY_IMAGE_SIZE, "%s/%s", reg->host, name);
-    else
-        snprintf(out, REGISTRY_IMAGE_SIZE, "%s/%s.dkr.ecr.%s.amazonaws.com/%s", reg->host,
-                 reg->account_id, region, name);
+    const bool is_home = strcmp(region, reg->default_region) == 0;
+    cleanup_free char *host = is_home ? NULL : image_ref_ecr_host_of(str_of(reg->account_id), str_of(region));
+
+    snprintf(out, REGISTRY_IMAGE_SIZE, "%s/%s%s%s", reg->host, is_home ? "" : host, is_home ? "" : "/", name);
 }

@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <stdio.h>
 #include "base/json.h"
+#include "model/image_ref.h"
 #include "pipeline/run/credentials.h"
 
 #define SESSION_NAME_MAX 64
@@ -222,12 +223,12 @@ step_ecr_login(struct step_call *s)
         return false;
     struct str id = found ? value_to_text(&s->run->arena, account) : STR("000000000000");
     struct str r = value_to_text(&s->run->arena, region);
+    cleanup_free char *host = image_ref_ecr_host_of(id, r);
     *s->out = value_cstr(&s->run->arena,
                          arena_format(&s->run->arena,
                                       "aws ecr get-login-password --region " STR_FMT
-                                      " | docker login --username AWS --password-stdin " STR_FMT
-                                      ".dkr.ecr." STR_FMT ".amazonaws.com",
-                                      STR_ARG(r), STR_ARG(id), STR_ARG(r)));
+                                      " | docker login --username AWS --password-stdin %s",
+                                      STR_ARG(r), host));
     return true;
 }
 
