@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 
+#include "base/log.h"
 #include "registry/internal.h"
 #include "registry/manifest.h"
 #include "registry/reference.h"
@@ -140,7 +141,7 @@ referrer_descriptor(const struct json *document, const char *digest, const char 
     return descriptor;
 }
 
-/* The descriptor of a candidate; NULL if it is no referrer of `subject`, or not any more. */
+/* The descriptor of a candidate; NULL if it is no referrer of `subject`, or not any more, or cannot be read. */
 static struct json *
 candidate_describe(struct registry *reg, const char *region, const char *repository,
                    struct str subject, const char *hex, bool archived_too)
@@ -148,11 +149,16 @@ candidate_describe(struct registry *reg, const char *region, const char *reposit
     cleanup(strbuf_done) struct strbuf bytes = {0};
     bool is_archived;
     char wanted[REGISTRY_DIGEST_SIZE], digest[REGISTRY_DIGEST_SIZE], type[REGISTRY_MEDIA_TYPE_SIZE];
+    struct err why = {0};
 
-    if (!digest_from_hex(str_of(hex), wanted) ||
-        !image_manifest_read(reg, region, repository, wanted, archived_too, &bytes, digest, type,
-                       &is_archived, NULL))
+    if (!digest_from_hex(str_of(hex), wanted))
         return NULL;
+    if (!image_manifest_read(reg, region, repository, wanted, archived_too, &bytes, digest, type, &is_archived, &why)) {
+        if (why.code != ERR_IMAGE_ARCHIVED && manifest_is_linked(reg, region, repository, str_of(wanted)))
+            log_error("registry.referrer_damaged", "repository=%s digest=%s error=%s", repository, wanted,
+                      log_quote(why.message));
+        return NULL;
+    }
     cleanup_json struct json *document = json_parse(strbuf_str(&bytes), NULL);
     if (!str_is(subject, json_get_cstr(json_get(document, "subject"), "digest", "")))
         return NULL;

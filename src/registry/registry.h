@@ -311,7 +311,8 @@ struct registry_referrers {
     char last[REGISTRY_DIGEST_SIZE];
 };
 /* A page of at most 1,000 or about 3 MiB. `artifact_type` and `after` may be NULL. With `archived_too` also what is
- * archived, whose descriptors then have the member REGISTRY_REFERRER_STATUS. */
+ * archived, whose descriptors then have the member REGISTRY_REFERRER_STATUS. One that cannot be read
+ * is not among them; the log names it. */
 #define REGISTRY_REFERRER_STATUS "artifactStatus"
 bool registry_referrers(struct registry *reg, const char *region, const char *repository,
                         const char *subject, const char *artifact_type, bool archived_too,

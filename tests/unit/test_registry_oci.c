@@ -340,6 +340,12 @@ TEST(tags_are_listed_in_order_in_pages_and_not_at_all)
     CHECK_EQ(ask(&w, "GET", "/v2/my-app/tags/list?n=20000", NOTHING, NULL, NULL, &a), 200);
     CHECK(str_starts(str_of(header(&a, "Warning")), STR("299 - \"")));
     CHECK_EQ(ask(&w, "GET", "/v2/nowhere/tags/list", NOTHING, NULL, NULL, &a), 404);
+    free(push_image(&w, "my-app", "B", "B")); /* in the order of bytes, which is one of the two that may be */
+    free(push_image(&w, "my-app", "b-1", "b-1"));
+    CHECK_EQ(ask(&w, "GET", "/v2/my-app/tags/list?n=3", NOTHING, NULL, NULL, &a), 200);
+    CHECK_TEXT(strbuf_cstr(&a.body), "{\"name\":\"my-app\",\"tags\":[\"B\",\"a\",\"b\"]}");
+    CHECK_EQ(ask(&w, "GET", "/v2/my-app/tags/list?n=3&last=b", NOTHING, NULL, NULL, &a), 200);
+    CHECK_TEXT(strbuf_cstr(&a.body), "{\"name\":\"my-app\",\"tags\":[\"b-1\",\"c\"]}");
 }
 
 TEST(repositories_are_listed_in_pages)
@@ -395,10 +401,30 @@ TEST(referrers_come_with_type_and_annotations_before_and_after_their_subject)
     CHECK_EQ(ask(&w, "DELETE", gone, NOTHING, NULL, NULL, &a), 202);
     cleanup_json struct json *left = referrers(&w, subject, "", &a);
     CHECK_EQ(json_size(left), 1);
+    CHECK_EQ(files_in(&w, "registry/" REGION "/my-app/_referrers"), 1); /* nothing of it stays */
     CHECK_EQ(ask(&w, "GET", "/v2/my-app/referrers/sha256:1", NOTHING, NULL, NULL, &a), 400);
     CHECK_EQ(ask(&w, "GET", "/v2/my-app/referrers/latest", NOTHING, NULL, NULL, &a), 400);
     cleanup_free char *nowhere = text_format("/v2/nowhere/referrers/%s", subject);
     CHECK_EQ(ask(&w, "GET", nowhere, NOTHING, NULL, NULL, &a), 404);
+}
+
+/* Whoever looks for a signature must not take a bad disk for none. */
+TEST(a_referrer_that_cannot_be_read_is_said)
+{
+    WORLD(w);
+    cleanup(http_answer_done) struct http_answer a = {0};
+    cleanup_free char *subject = digest_of(STR("later"));
+    cleanup_free char *good = push_artifact(&w, subject, SBOM, "one"), *bad = push_artifact(&w, subject, SBOM, "two");
+    cleanup_free char *blob = blob_path(w.reg, str_of(bad));
+
+    CHECK_EQ(unlink(blob), 0);
+    const struct log_catch log = log_catch_begin();
+    cleanup_json struct json *found = referrers(&w, subject, "", &a);
+    cleanup_free char *said = log_catch_end(&log);
+    CHECK_EQ(json_size(found), 1);
+    CHECK_TEXT(json_get_cstr(json_at(found, 0), "digest", ""), good);
+    CHECK(strstr(said, bad) != NULL);
+    CHECK(strstr(said, good) == NULL);
 }
 
 /* push-28 list-12 list-18 */
