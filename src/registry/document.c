@@ -22,14 +22,16 @@ registry_document_get(struct registry *reg, const char *region, struct json **ou
     cleanup(strbuf_done) struct strbuf text = {0};
     cleanup_free char *path = document_path(reg, region);
     const unsigned as_of = places_changed(reg);
-    if (!place_text(reg, region, "", &text)) {
-        if (!file_exists(path))
-            strbuf_add(&text, STR("{}"));
-        else if (!file_read(path, DOCUMENT_MAX, &text, err))
-            return false;
+    const bool is_kept = place_text(reg, region, "", &text);
+    if (!is_kept && !file_exists(path))
+        strbuf_add(&text, STR("{}"));
+    else if (!is_kept && !file_read(path, DOCUMENT_MAX, &text, err))
+        return false;
+    if (!disk_parse_json(path, strbuf_str(&text), out, err))
+        return false;
+    if (!is_kept)
         place_note_text(reg, region, "", strbuf_str(&text), as_of);
-    }
-    return disk_parse_json(path, strbuf_str(&text), out, err);
+    return true;
 }
 
 bool

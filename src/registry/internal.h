@@ -214,6 +214,7 @@ bool place_is(struct registry *reg, const char *region, const char *name, enum p
 void place_note(struct registry *reg, const char *region, const char *name, enum place_fact fact, unsigned as_of);
 /* Adds its _repository.json, or the region's _registry.json for the name "". False: ask the disk. */
 bool place_text(struct registry *reg, const char *region, const char *name, struct strbuf *out);
+/* A text that could be parsed: what is damaged may be mended under a running naru. */
 void place_note_text(struct registry *reg, const char *region, const char *name, struct str text, unsigned as_of);
 static inline unsigned
 places_changed(const struct registry *reg)

@@ -99,13 +99,12 @@ registry_repository_get(struct registry *reg, const char *region, const char *na
         return false;
     cleanup_free char *path = repository_path(reg, region, name, "_repository.json");
     const unsigned as_of = places_changed(reg);
-    if (!place_text(reg, region, name, &text)) {
-        if (!file_read(path, DOCUMENT_MAX, &text, err))
-            return false;
-        place_note_text(reg, region, name, strbuf_str(&text), as_of);
-    }
-    if (!disk_parse_json(path, strbuf_str(&text), &document, err))
+    const bool is_kept = place_text(reg, region, name, &text);
+    if ((!is_kept && !file_read(path, DOCUMENT_MAX, &text, err)) ||
+        !disk_parse_json(path, strbuf_str(&text), &document, err))
         return false;
+    if (!is_kept)
+        place_note_text(reg, region, name, strbuf_str(&text), as_of);
     snprintf(out->name, sizeof out->name, "%s", name);
     out->created_ms = json_get_i64(document, "createdAt", 0);
     out->document = document;
