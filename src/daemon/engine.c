@@ -14,8 +14,9 @@
 #include "daemon/turns.h"
 #include "io/loop.h"
 
-#define COMMIT_RETRY_MS 1000
-#define LOOK_EVERY_MS 1000 /* at the clock: who only comes when something is due does not see that it stood still before */
+/* At the clock, since who only comes when something is due does not see that it stood still before; and commits that
+ * failed are tried again then. */
+#define LOOK_EVERY_MS 1000
 #define READ_PATIENCE_MS 10000
 
 /* A caller that waits on its own stack for the commit of what it did. */
@@ -36,7 +37,7 @@ struct report {
 struct engine {
     struct engine_config config;
     struct loop *loop;
-    struct loop_timer *deadline, *retry;
+    struct loop_timer *deadline;
     struct core *core;
     struct agent *agent;
     struct balancer *balancer;
@@ -364,24 +365,35 @@ tell_if_stood_still(struct engine *e)
 
 static void step_now(struct engine *e, const struct event *event);
 
+/* While the disk takes its time, the hands go on, and what they have to say is queued.  It is heard before whatever is
+ * due later; only what came due meanwhile would be judged without it. */
+static bool
+commit_unhurried(struct engine *e, struct err *err)
+{
+    const int64_t began_ms = clock_monotonic_ms(); /* which stands while the machine is suspended, and all hands */
+    const bool is_good = commit(e, err);
+
+    if (core_deadline_ms(e->core) > engine_now_ms(e))
+        e->look_ms += clock_monotonic_ms() - began_ms;
+    return is_good;
+}
+
 static void
 flush(void *arg)
 {
     struct engine *e = arg;
     struct err err = {0};
 
-    begin_turn(e); /* a try of the timer's has none yet */
     e->is_flush_posted = false;
     tell_if_stood_still(e);
-    if (!commit(e, &err)) {
+    if (!commit_unhurried(e, &err)) {
         if (!e->is_commit_failing)
             log_error("engine.commit_failed", "error=%s", log_quote(err.message));
         e->is_commit_failing = true;
         effects_compact(&e->fresh); /* for as long as the disk is full */
         end_turn(e);
         answer_all(e, false);
-        if (e->retry != NULL)
-            loop_timer_set(e->retry, COMMIT_RETRY_MS);
+        arm_deadline(e);
         return;
     }
     const bool is_late = e->is_commit_failing;
@@ -546,19 +558,17 @@ engine_start(struct engine *e, struct agent *agent, struct balancer *balancer, s
     e->balancer = balancer;
     e->hooks = hooks;
     e->deadline = loop_timer_new(e->loop, on_deadline, e);
-    e->retry = loop_timer_new(e->loop, flush, e);
     resume(e); /* before the reports that wait already: the core is not whole until then */
     atomic_store(&e->is_started, true);
     loop_start(e->loop, "engine");
 }
 
 static void
-end_timers(void *arg)
+end_timer(void *arg)
 {
     struct engine *e = arg;
 
     loop_timer_free(TAKE(e->deadline));
-    loop_timer_free(TAKE(e->retry));
 }
 
 void
@@ -571,7 +581,7 @@ engine_stop(struct engine *e)
         end_turn(e);
         loop_start(e->loop, "engine");
     }
-    loop_call_and_wait(e->loop, end_timers, e);
+    loop_call_and_wait(e->loop, end_timer, e);
     loop_stop(e->loop);
     loop_join(e->loop);
     answer_all(e, false);
