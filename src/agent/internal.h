@@ -24,7 +24,8 @@
 
 #define WORKERS 6
 #define QUICK_WORKERS 8
-#define LOOKS_MAX 4 /* of those: they may hang, and signals must not wait behind them */
+#define LOOKS_MAX 4 /* inspections at once: they may hang, and signals must not wait behind them */
+#define LOOKS_ENDING_MAX 6 /* likewise, if one is of a task that ends: its stop is over when it was looked at */
 #define PULLERS 3
 #define PAUSE_INDEX CONTAINERS_MAX /* the pause container's place behind the others */
 #define RUNNER_BUCKETS 256
@@ -70,7 +71,7 @@ struct runner_container {
     bool recheck;          /* likewise, while it was busy */
     bool has_image;        /* as far as we know: creating it will tell */
     bool must_pull;
-    bool may_exist;        /* a create went unanswered */
+    bool may_exist;        /* its creation or start went unanswered: it may even run */
     bool is_running, is_stopped, has_run, has_tty;
     bool has_exit_code;
     bool was_running_when_lost; /* the link broke while it ran, and nothing was seen of it since */

@@ -173,7 +173,7 @@ outcome_run(struct job *job)
     struct runner_container *c = come_home(job);
 
     if (was_unanswered(job, c)) {
-        c->may_exist = c->id[0] == '\0';
+        c->may_exist = true;
         if (c->unanswered >= UNANSWERED_MAX)
             give_up_unanswered(r, c, "started");
     } else if (job->is_ok) {

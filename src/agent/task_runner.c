@@ -89,23 +89,36 @@ leave_line(struct runner *r)
         *at = TAKE(r->next_in_line);
 }
 
+static bool
+may_look(const struct runner *r)
+{
+    return r->agent->looks < (wants_stop(r) ? LOOKS_ENDING_MAX : LOOKS_MAX);
+}
+
 void
 runner_looked(struct agent *agent)
 {
-    agent->looks--;
-    while (agent->line != NULL && agent->looks < LOOKS_MAX) {
-        struct runner *r = agent->line;
+    struct runner **at = &agent->line;
 
+    agent->looks--;
+    while (*at != NULL) {
+        struct runner *r = *at;
+
+        if (!may_look(r)) {
+            at = &r->next_in_line;
+            continue;
+        }
         leave_line(r);
         runner_advance(r);
+        at = &agent->line; /* it may have changed */
     }
 }
 
-/* Of a task that stays, when others are done: it is not busy with it until then, and can be signalled. */
+/* Or when others are done: it is not busy with it until then, and can be signalled. */
 static void
 look(struct runner *r, int index)
 {
-    if (r->agent->looks >= LOOKS_MAX && !wants_stop(r)) {
+    if (!may_look(r)) {
         *place_in_line(r) = r;
         return;
     }
@@ -132,7 +145,7 @@ advance_stop(struct runner *r, int index, int64_t now)
 
     if (c->is_stopped || c->is_busy)
         return;
-    if (c->may_exist) {
+    if (c->may_exist || (c->needs_inspect && !c->is_running)) { /* is it there, and does it run? */
         if (now >= c->retry_at_ms)
             look(r, index);
         return;

@@ -194,7 +194,7 @@ container_call(struct fake_docker *f, int fd, struct str method, struct str path
     } else if (str_is(what, "start") && fault == FAKE_PORT) {
         port_is_taken(fd, c);
     } else if (str_is(what, "start")) {
-        if (c->state == 0) {
+        if (c->state != 1) {
             c->state = 1;
             send_event(f, c, "start");
         }

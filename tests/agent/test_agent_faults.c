@@ -52,6 +52,14 @@ end(void)
     fake_docker_free(TAKE(fake));
 }
 
+static void
+wait_for_calls(const char *part, int count)
+{
+    for (int i = 0; fake_docker_count(fake, part) < count && i < 500 * CHECK_PATIENCE; i++)
+        clock_sleep_ms(10);
+    CHECK_EQ(fake_docker_count(fake, part), count);
+}
+
 TEST(a_docker_that_is_not_there_yet)
 {
     begin(false);
@@ -324,6 +332,40 @@ TEST(told_twice_is_started_once)
     end();
 }
 
+/* The call is answered by a closed connection, twice, since one that was kept is tried again. */
+static void
+stop_while_a_start_is_unknown(int starts)
+{
+    for (int i = 0; fake_docker_count(fake, "/start") == starts && i < 500 * CHECK_PATIENCE; i++)
+        clock_sleep_ms(10);
+    agent_stop_task(w->agent, T1);
+    const struct told t = world_wait(w, T1, TASK_STOPPED, 10);
+    CHECK_EQ(fake_docker_count(fake, "/kill"), 1);
+    CHECK(t.containers[0].has_exit_code && t.containers[0].exit_code == 143);
+}
+
+TEST(what_was_started_but_not_answered_is_signalled)
+{
+    begin(true);
+    fake_docker_fault(fake, "/start", FAKE_CLOSE, 2);
+    world_start(w, T1, PLAIN, NULL, false);
+    stop_while_a_start_is_unknown(0);
+    end();
+}
+
+TEST(what_was_restarted_but_not_answered_is_signalled)
+{
+    begin(true);
+    world_start(w, T1, "{'containerDefinitions':[{'name':'app','image':'local:1','memory':64,'restartPolicy':{"
+                       "'enabled':true,'restartAttemptPeriod':0}}]}", NULL, false);
+    (void)world_wait(w, T1, TASK_RUNNING, 10);
+    const int starts = fake_docker_count(fake, "/start");
+    fake_docker_fault(fake, "/start", FAKE_CLOSE, 2);
+    fake_docker_exit(fake, "app", 7, /* tells= */ true);
+    stop_while_a_start_is_unknown(starts);
+    end();
+}
+
 TEST(what_is_adopted_but_gone_has_stopped)
 {
     begin(true);
@@ -387,14 +429,6 @@ TEST(only_a_start_of_which_nothing_can_exist_fails_for_want_of_docker)
     fake_docker_listen(fake);
     (void)world_wait(w, T1, TASK_RUNNING, 10);
     end();
-}
-
-static void
-wait_for_calls(const char *part, int count)
-{
-    for (int i = 0; fake_docker_count(fake, part) < count && i < 500 * CHECK_PATIENCE; i++)
-        clock_sleep_ms(10);
-    CHECK_EQ(fake_docker_count(fake, part), count);
 }
 
 static void
@@ -536,6 +570,26 @@ TEST(looks_that_hang_keep_nobody_from_stopping)
     const struct told t = world_wait(w, ids[9], TASK_STOPPED, 10);
     CHECK_EQ(t.containers[0].exit_code, 143);
     CHECK_EQ(count_looks(), looks + 4); /* none was given up meanwhile */
+    end();
+}
+
+TEST(looks_at_those_that_end_keep_nobody_from_being_signalled)
+{
+    char ids[10][ID_SIZE];
+
+    begin(true);
+    start_ten(ids);
+    const int looks = count_looks();
+    fake_docker_fault(fake, "/json", FAKE_HANG, 100);
+    for (int i = 0; i < 9; i++)
+        world_start(w, ids[i], PLAIN, NULL, /* only_adopt= */ true);
+    for (int i = 0; i < 9; i++)
+        agent_stop_task(w->agent, ids[i]);
+    for (int i = 0; count_looks() < looks + 6 && i < 500 * CHECK_PATIENCE; i++)
+        clock_sleep_ms(10);
+    agent_stop_task(w->agent, ids[9]);
+    wait_for_calls("0000010/kill", 1);
+    CHECK_EQ(count_looks(), looks + 6);
     end();
 }
 
