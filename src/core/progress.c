@@ -126,7 +126,7 @@ progress_judge(struct core *core, struct service *s)
         return false;
     if (limit == 0 || p->count.healthy > sd->most_healthy) {
         sd->most_healthy = p->count.healthy;
-        sd->clock_from_ms = 0;
+        sd->clock_from_ms = sd->moments_ms = 0;
         set_spent(core, s, sd, 0);
     }
     if (limit == 0)
@@ -173,6 +173,19 @@ progress_agents_changed(struct core *core)
     }
 }
 
+/* What was reported meanwhile is on its way. */
+static void
+give_moment(const struct core *core, const struct service *s, struct service_deployment *sd)
+{
+    const int64_t lacking_ms = core->now_ms + REPORTS_TAKE_MS - end_ms(s, sd),
+                  given_ms = earlier(lacking_ms, REPORTS_TAKE_MS - sd->moments_ms);
+
+    if (given_ms <= 0)
+        return;
+    sd->moments_ms += given_ms;
+    sd->clock_from_ms += given_ms;
+}
+
 void
 progress_was_late(struct core *core, int64_t late_ms)
 {
@@ -181,8 +194,10 @@ progress_was_late(struct core *core, int64_t late_ms)
     for (struct service *s = core->services; s != NULL; s = s->next) {
         struct service_deployment *sd = service_current(s);
 
-        if (sd != NULL && sd->clock_from_ms != 0)
-            sd->clock_from_ms += late_ms + REPORTS_TAKE_MS;
+        if (sd == NULL || sd->clock_from_ms == 0)
+            continue;
+        sd->clock_from_ms += late_ms;
+        give_moment(core, s, sd);
     }
 }
 

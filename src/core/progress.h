@@ -4,7 +4,8 @@
  * flapping is none.  The clock runs while tasks are missing, and stands else: during drains,
  * bake times and hooks, which have ends of their own.  It stands while the infrastructure is at
  * fault (nothing answers, no place, an agent is gone or is waited for) or protected tasks hold the deployment back.
- * Nor does it run while naru itself stands still.  What is stored is the time that was spent
+ * Nor does it run while naru itself stands still, behind which there is a moment for the reports of that time: a few
+ * seconds in all, so that a machine on which naru is starved again and again does not put the end off for ever.  What is stored is the time that was spent
  * before the clock stood last: what runs when naru dies is given back, since naru was not there to
  * see any progress. */
 #pragma once

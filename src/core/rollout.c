@@ -260,7 +260,7 @@ sd_roll_back(struct core *core, struct service_deployment *sd, const struct depl
     sd_touch(core, sd, SD_ROLLBACK_IN_PROGRESS);
     snprintf(sd->status_reason, sizeof(sd->status_reason), "%s", reason);
     sd_returns_to(core, sd, target, reason);
-    sd->stalled_ms = sd->clock_from_ms = 0;
+    sd->stalled_ms = sd->clock_from_ms = sd->moments_ms = 0;
     sd->most_healthy = 0;
 }
 

@@ -145,6 +145,7 @@ struct service_deployment {
     bool is_early;              /* succeeded while old tasks still ran */
     int64_t stalled_ms;         /* without progress, before the clock stood last (progress.h) */
     int64_t clock_from_ms;      /* not stored: when it began to run; 0: it stands */
+    int64_t moments_ms;         /* not stored: that its clock gave since there was progress, for reports on their way */
     int most_healthy;           /* not stored: tasks of the PRIMARY at once, so far */
 };
 
