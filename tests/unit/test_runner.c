@@ -568,6 +568,20 @@ TEST(a_break_with_nothing_to_leave_fails_the_build)
     CHECK(strstr(strbuf_cstr(&b.log), "'break' stands where nothing can be left") != NULL);
 }
 
+/* As of `naru build`, whose steps have the environment of whoever called it. */
+TEST(the_key_of_the_environment_is_masked)
+{
+    cleanup(build_done) struct build b = {0};
+
+    build_init(&b);
+    setenv("AWS_SECRET_ACCESS_KEY", "key-of-the-caller", 1);
+    setenv("AWS_SESSION_TOKEN", "token-of-the-caller", 1);
+    build_run(&b, "node { sh 'echo \"key=$AWS_SECRET_ACCESS_KEY token=$AWS_SESSION_TOKEN\"' }");
+    unsetenv("AWS_SECRET_ACCESS_KEY");
+    unsetenv("AWS_SESSION_TOKEN");
+    CHECK(has(strbuf_cstr(&b.log), "key=**** token=****"));
+}
+
 TEST(secrets_are_bound_and_masked)
 {
     cleanup(build_done) struct build b = {0};

@@ -66,15 +66,27 @@ set_base(struct run *run, const char *name, const char *value)
         run_env_set(run, &run->base, str_of(name), str_of(value));
 }
 
+/* The key that the steps sign with: of the build alone, or of whoever called `naru build`. */
+static bool
+is_of_a_key(struct str name)
+{
+    return str_is(name, "AWS_SECRET_ACCESS_KEY") || str_is(name, "AWS_SESSION_TOKEN");
+}
+
 static void
 set_base_line(struct run *run, const char *line)
 {
-    struct str s = str_of(line);
-    ptrdiff_t equals = str_index(s, '=');
+    const struct str s = str_of(line);
+    const ptrdiff_t equals = str_index(s, '=');
 
-    if (equals > 0 && !is_private(run, str_slice(s, 0, (size_t)equals)))
-        run_env_set(run, &run->base, str_slice(s, 0, (size_t)equals),
-                    str_slice(s, (size_t)equals + 1, s.len));
+    if (equals <= 0)
+        return;
+    const struct str name = str_slice(s, 0, (size_t)equals), value = str_slice(s, (size_t)equals + 1, s.len);
+    if (is_private(run, name))
+        return;
+    run_env_set(run, &run->base, name, value);
+    if (is_of_a_key(name))
+        credential_mask(run, value);
 }
 
 static const char *
@@ -100,11 +112,8 @@ set_base_env(struct run *run)
 
     for (char **e = environ; *e != NULL; e++)
         set_base_line(run, *e);
-    for (size_t i = 0; c->extra_env != NULL && c->extra_env[i] != NULL; i++) {
+    for (size_t i = 0; c->extra_env != NULL && c->extra_env[i] != NULL; i++)
         set_base_line(run, c->extra_env[i]);
-        if (strncmp(c->extra_env[i], "AWS_SECRET_ACCESS_KEY=", 22) == 0)
-            credential_mask(run, str_of(c->extra_env[i] + 22));
-    }
     (void)run_env_get(run, STR("PATH"), &path, &found);
     if (!found)
         path = value_text(STR("/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"));
