@@ -77,6 +77,19 @@ TEST(a_branch_hears_once_that_another_one_has_failed)
     CHECK(has(log, "[one] cleaned") && has(log, "[two] cleaned") && has(log, "caught no"));
 }
 
+TEST(the_cause_of_a_branch_that_is_interrupted_is_the_one_that_failed)
+{
+    cleanup(build_done) struct build b = {0};
+    const char *log = run_steps(
+        &b,
+        "script { def waits = { try { sleep 300 } catch (e) { def c = e.causes[0]\n"
+        "echo \"${c.class.simpleName}: ${c.shortDescription}\"\n throw e } }\n"
+        "try { parallel(failFast: true, bad: { error 'no' }, one: waits) } catch (e) { } }",
+        RESULT_SUCCESS);
+
+    CHECK(has(log, "[one] FailFastCause: Failed in branch bad"));
+}
+
 TEST(a_timeout_around_branches_ends_all_of_them)
 {
     cleanup(build_done) struct build b = {0};

@@ -203,7 +203,7 @@ static const char *const classes[INTERRUPTIONS] = {
     [INTERRUPTED_BY_MILESTONE] = "CancelledCause",
     [INTERRUPTED_BY_REJECTION] = "Rejection",
     [INTERRUPTED_BY_TIMEOUT] = "ExceededTimeout",
-    [INTERRUPTED_BY_BRANCH] = "CauseOfInterruption",
+    [INTERRUPTED_BY_BRANCH] = "FailFastCause",
     [INTERRUPTED_BY_DOWNSTREAM] = "DownstreamFailureCause",
 };
 

@@ -19,6 +19,7 @@ struct group {
     bool fail_fast, has_failed;
     struct exception *first, *first_ordinary; /* in the order in which they ended */
     struct exception *worst;                  /* of the interruptions; of equal ones the first */
+    struct str why;                           /* the others are interrupted */
 };
 
 static bool
@@ -32,15 +33,20 @@ run_branch(struct run *run, void *arg, struct value *out)
 static void
 note_error(struct group *g, struct branch *b)
 {
+    const struct str why =
+        str_of(arena_format(&g->run->arena, "Failed in branch " STR_FMT, STR_ARG(b->spec->name)));
+
     g->has_failed = true;
-    if (g->first == NULL)
+    if (g->first == NULL) {
         g->first = b->error;
+        g->why = why;
+    }
     if (b->error->interruption != INTERRUPTED_NOT)
         g->worst = run_error_result(b->error) > run_error_result(g->worst) ? b->error : g->worst;
     else if (g->first_ordinary == NULL)
         g->first_ordinary = b->error;
     run_log_error(g->run, b->error);
-    run_logf(g->run, "Failed in branch " STR_FMT, STR_ARG(b->spec->name));
+    run_logf(g->run, STR_FMT, STR_ARG(why));
 }
 
 /* Takes what became of those that have ended. */
@@ -69,7 +75,7 @@ interrupt_others(struct group *g)
         if (b->flow == NULL || b->is_told)
             continue;
         b->is_told = true;
-        flow_interrupt(b->flow, STR("another branch has failed (failFast)"));
+        flow_interrupt(b->flow, g->why);
     }
 }
 
