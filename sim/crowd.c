@@ -136,7 +136,7 @@ step(struct crowd *w, const struct event *event)
     if (!w->store_is_away)
         effects_clear(&w->effects);
     first = w->effects.count;
-    still_note(&w->still, w->core, crowd_naru_now(w), w->now_ms);
+    still_looks(&w->still, w->core, crowd_naru_now(w), w->now_ms);
     core_step(w->core, event, crowd_naru_now(w), &w->effects);
     w->steps++;
     if (dies == 1 || (dies != 0 && w->store_is_away)) { /* not committed: it never happened */
@@ -166,7 +166,7 @@ crowd_step(struct crowd *w, const struct event *event)
 {
     struct event still;
 
-    if (fate_stood_still(w->core, crowd_naru_now(w), &still) && (!step(w, &still) || w->core == NULL))
+    if (fate_stood_still(w->core, w->still.look_ms, crowd_naru_now(w), &still) && (!step(w, &still) || w->core == NULL))
         return false;
     return step(w, event);
 }
@@ -232,6 +232,7 @@ stall(struct crowd *w)
         return;
     w->sum.stalls++;
     w->stalled_until_ms = w->now_ms + between(w, 1, chance(w, 2000) ? 600 : 60) * 1000;
+    still_begin(&w->still, crowd_naru_now(w), w->now_ms, w->stalled_until_ms);
     crowd_tell(w, -1, "naru stands still for %lld ms",
                (long long)(w->stalled_until_ms - w->now_ms));
 }
@@ -321,7 +322,7 @@ static bool
 advance(struct crowd *w)
 {
     static const struct event clock = {.type = EVENT_CLOCK};
-    const int64_t due_ms = deadline_due_ms(w->core, w->skew_ms, w->stalled_until_ms);
+    const int64_t due_ms = deadline_due_ms(w->core, &w->still, w->skew_ms, w->stalled_until_ms);
     struct happening h;
 
     if (w->has_failed || w->steps >= STEPS_MAX || (w->fate.count == 0 && due_ms == INT64_MAX))
@@ -365,6 +366,7 @@ crowd_new(uint64_t seed, const struct crowd_size *size, bool traces)
     w->traces = traces;
     rng_seed(&w->fate.rng, seed);
     w->start_ms = w->now_ms = 1767000000000;
+    still_begin(&w->still, w->now_ms, w->now_ms, w->stalled_until_ms);
     w->options = (struct core_options){.account = "000000000000", .default_region = "eu-west-1", .seed = seed,
                                        .start_timeout_ms = 2 * SETTLE_MS}; /* no way out for a start that got lost */
     w->core = core_new(&w->options);

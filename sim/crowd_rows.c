@@ -141,6 +141,7 @@ crowd_naru_returns(struct crowd *w)
     crowd_tell(w, -1, "naru returns, its clock %lld ms off", (long long)w->skew_ms);
     effects_clear(&w->effects);
     core_resume(w->core, crowd_naru_now(w), &w->effects);
+    still_begin(&w->still, crowd_naru_now(w), w->now_ms, w->stalled_until_ms);
     crowd_judge(w, 0);
     crowd_rows_commit(w);
     crowd_perform(w);

@@ -88,9 +88,9 @@ fate_done(struct fate *f)
 /* ---- reports ---- */
 
 bool
-fate_stood_still(const struct core *core, int64_t naru_now_ms, struct event *out)
+fate_stood_still(const struct core *core, int64_t look_ms, int64_t naru_now_ms, struct event *out)
 {
-    *out = (struct event){.type = EVENT_STOOD_STILL, .stood_still = {core_stood_still_ms(core, INT64_MAX, naru_now_ms)}};
+    *out = (struct event){.type = EVENT_STOOD_STILL, .stood_still = {core_stood_still_ms(core, look_ms, naru_now_ms)}};
     return out->stood_still.late_ms > 0;
 }
 

@@ -56,7 +56,7 @@ bool fate_put_off(struct fate *f, const struct happening *h, int64_t until_ms);
 void fate_done(struct fate *f);
 
 /* Is the core stepped so late that it has to be told first, as the engine does?  Then by this event. */
-bool fate_stood_still(const struct core *core, int64_t naru_now_ms, struct event *out);
+bool fate_stood_still(const struct core *core, int64_t look_ms, int64_t naru_now_ms, struct event *out);
 
 struct report *report_new(uint32_t epoch, enum event_type type);
 void report_free(struct report *r); /* or NULL */

@@ -16,6 +16,7 @@ complain(struct complaint *out, const char *format, ...)
 }
 
 #define LATE_MS 1000 /* as the core's */
+#define LOOK_EVERY_MS 1000 /* as the engine's */
 
 /* ---- tasks ---- */
 
@@ -201,25 +202,39 @@ is_early_exit(const struct watch *watch, const struct ev_task_state *ev, int64_t
            naru_now_ms - told_running_ms < watch->most_probation_s * 1000LL;
 }
 
-int64_t
-deadline_due_ms(const struct core *core, int64_t skew_ms, int64_t stalled_until_ms)
+void
+still_begin(struct still *still, int64_t naru_now_ms, int64_t now_ms, int64_t until_ms)
 {
-    int64_t due_ms = core == NULL ? INT64_MAX : core_deadline_ms(core);
-
-    if (due_ms != INT64_MAX)
-        due_ms -= skew_ms;
-    return due_ms < stalled_until_ms ? stalled_until_ms : due_ms;
+    still->look_ms = now_ms < until_ms ? naru_now_ms + LOOK_EVERY_MS : INT64_MAX;
 }
 
 void
 still_note(struct still *still, const struct core *core, int64_t naru_now_ms, int64_t now_ms)
 {
     const int64_t due_ms = core_deadline_ms(core), went_by_ms = now_ms - still->stepped_ms;
-    const int64_t late_ms = due_ms == INT64_MAX ? 0 : naru_now_ms - due_ms;
+    const int64_t told_ms = core_stood_still_ms(core, still->look_ms, naru_now_ms),
+                  late_ms = later(told_ms, due_ms == INT64_MAX ? 0 : naru_now_ms - due_ms);
 
     if (late_ms > LATE_MS)
         still->stood_ms += late_ms < went_by_ms ? late_ms : went_by_ms;
     still->stepped_ms = now_ms;
+}
+
+void
+still_looks(struct still *still, const struct core *core, int64_t naru_now_ms, int64_t now_ms)
+{
+    still_note(still, core, naru_now_ms, now_ms);
+    still->look_ms = INT64_MAX;
+}
+
+int64_t
+deadline_due_ms(const struct core *core, const struct still *still, int64_t skew_ms, int64_t stalled_until_ms)
+{
+    int64_t due_ms = core == NULL ? INT64_MAX : earlier(core_deadline_ms(core), still->look_ms);
+
+    if (due_ms != INT64_MAX)
+        due_ms -= skew_ms;
+    return due_ms < stalled_until_ms ? stalled_until_ms : due_ms;
 }
 
 bool

@@ -43,14 +43,21 @@ void watch_told(struct watch *watch, const struct json *tags);
 bool is_early_exit(const struct watch *watch, const struct ev_task_state *ev,
                    int64_t told_running_ms, int64_t naru_now_ms);
 /* How much later than asked for naru is woken, if that is worth mentioning: it stood still.  No more of it than
- * went by since the last step: the rest is a clock that was set.  To be told before each step, and each look at the progress. */
+ * went by since the last step: the rest is a clock that was set.
+ * The engine looks at its clock every second.  Only the look that comes late is played; the others would see nothing. */
 struct still {
     int64_t stood_ms; /* in all */
     int64_t stepped_ms;
+    int64_t look_ms; /* that it cannot take in time, by its own clock; INT64_MAX: none */
 };
-/* When the world, by its own clock, has to step the core for its deadline; INT64_MAX: not at all. */
-int64_t deadline_due_ms(const struct core *core, int64_t skew_ms, int64_t stalled_until_ms);
+/* naru stands still until then, by the world's clock, if that is to come. */
+void still_begin(struct still *still, int64_t naru_now_ms, int64_t now_ms, int64_t until_ms);
+/* To be told before each look at the progress. */
 void still_note(struct still *still, const struct core *core, int64_t naru_now_ms, int64_t now_ms);
+/* Likewise before each step, which is a look at the clock as well. */
+void still_looks(struct still *still, const struct core *core, int64_t naru_now_ms, int64_t now_ms);
+/* When the world, by its own clock, has to step the core for its deadline or that look; INT64_MAX: not at all. */
+int64_t deadline_due_ms(const struct core *core, const struct still *still, int64_t skew_ms, int64_t stalled_until_ms);
 /* Nobody is called too slow before its time, in which naru does not stand still; that it is called
  * so at all, is seen when all has come to rest.
  * `healthy`: of its PRIMARY, by the book; is_stalled: naru looks at nothing. */

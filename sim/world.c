@@ -322,6 +322,7 @@ naru_returns(struct world *w)
     world_trace(w, "naru returns, its clock %lld ms off", (long long)w->skew_ms);
     effects_clear(&w->effects);
     core_resume(w->core, naru_now(w), &w->effects);
+    still_begin(&w->still, naru_now(w), w->now_ms, w->stalled_until_ms);
     if (w->stores_every_step)
         store_commit_rows(w);
     check_effects(w);
@@ -391,7 +392,7 @@ step(struct world *w, const struct event *event)
     if (!w->store_is_away)
         effects_clear(&w->effects);
     first = w->effects.count;
-    still_note(&w->still, w->core, naru_now(w), w->now_ms);
+    still_looks(&w->still, w->core, naru_now(w), w->now_ms);
     core_step(w->core, event, naru_now(w), &w->effects);
     w->steps++;
     if (w->traces)
@@ -424,7 +425,7 @@ world_step(struct world *w, const struct event *event)
 {
     struct event still;
 
-    if (fate_stood_still(w->core, naru_now(w), &still) && (!step(w, &still) || w->core == NULL))
+    if (fate_stood_still(w->core, w->still.look_ms, naru_now(w), &still) && (!step(w, &still) || w->core == NULL))
         return false;
     return step(w, event);
 }
@@ -456,6 +457,7 @@ fault(struct world *w)
         lose_container(w);
     if (strikes(w, naru_stalls) && w->now_ms >= w->stalled_until_ms) {
         w->stalled_until_ms = w->now_ms + between(w, 1, 600) * 1000;
+        still_begin(&w->still, naru_now(w), w->now_ms, w->stalled_until_ms);
         world_trace(w, "naru stands still for %lld ms", (long long)(w->stalled_until_ms - w->now_ms));
     }
     if (strikes(w, docker_death) && w->hosts[host].docker_is_up) {
@@ -531,7 +533,7 @@ static bool
 advance(struct world *w)
 {
     static const struct event clock = {.type = EVENT_CLOCK};
-    const int64_t due_ms = deadline_due_ms(w->core, w->skew_ms, w->stalled_until_ms);
+    const int64_t due_ms = deadline_due_ms(w->core, &w->still, w->skew_ms, w->stalled_until_ms);
     struct happening h;
 
     if (w->fate.count == 0 && due_ms == INT64_MAX)
@@ -572,6 +574,7 @@ world_new(uint64_t seed, const struct cut *cut, bool traces)
     w->traces = traces;
     rng_seed(&w->fate.rng, seed);
     w->start_ms = w->now_ms = 1767000000000;
+    still_begin(&w->still, w->now_ms, w->now_ms, w->stalled_until_ms);
     w->options = (struct core_options){
         .account = "000000000000", .default_region = "eu-west-1", .seed = seed};
     w->core = core_new(&w->options);

@@ -381,17 +381,17 @@ drain_service(struct core *core, struct service *s)
 }
 
 static int64_t
-next_deadline_ms(const struct core *core, const struct service *s)
+next_deadline_ms(const struct core *core, const struct service *s, const struct task *awaited)
 {
     const struct deployment *p = service_primary(s);
-    int64_t due = s->is_awaiting_word ? hearing_deadline_ms(core, s) : INT64_MAX;
+    int64_t due = awaited != NULL ? hearing_deadline_ms(core, awaited) : INT64_MAX;
 
     for (const struct task *t = s->live; t != NULL; t = t->next_live) {
         due = earlier(due, task_deadline_ms(core, t));
         if (core_task_is_protected(core, t))
             due = earlier(due, t->protected_until_ms);
     }
-    if (s->status != SERVICE_ACTIVE || s->is_awaiting_word)
+    if (s->status != SERVICE_ACTIVE || awaited != NULL)
         return due;
     due = earlier(due, backoff_deadline_ms(core, s));
     if (s->is_external)
@@ -442,5 +442,5 @@ deployment_advance(struct core *core, struct service *s, struct effects *out)
         drain_service(core, s);
     }
     said_flush(core);
-    core_set_wake(core, s, next_deadline_ms(core, s));
+    core_set_wake(core, s, next_deadline_ms(core, s, awaited));
 }

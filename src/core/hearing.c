@@ -132,15 +132,11 @@ hearing_awaited(const struct core *core, const struct service *s)
 }
 
 int64_t
-hearing_deadline_ms(const struct core *core, const struct service *s)
+hearing_deadline_ms(const struct core *core, const struct task *awaited)
 {
-    const struct task *t = hearing_awaited(core, s);
-
-    if (t == NULL)
-        return INT64_MAX;
-    if (core->now_ms < t->unheard_since_ms + COMPLAINT_AFTER_MS)
-        return t->unheard_since_ms + COMPLAINT_AFTER_MS;
-    return core->now_ms < patience_ends_ms(t) ? patience_ends_ms(t) : INT64_MAX; /* until Docker is back */
+    if (core->now_ms < awaited->unheard_since_ms + COMPLAINT_AFTER_MS)
+        return awaited->unheard_since_ms + COMPLAINT_AFTER_MS;
+    return core->now_ms < patience_ends_ms(awaited) ? patience_ends_ms(awaited) : INT64_MAX; /* until Docker is back */
 }
 
 void

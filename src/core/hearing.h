@@ -22,8 +22,8 @@ bool hearing_awaits_task(const struct core *core, const struct task *t);
 /* The task of the service, or of its hooks, of which it waits for an agent's word since the longest; NULL: it waits for
  * none.  Not for a machine without Docker while others work, and not for ever for an agent that says nothing. */
 const struct task *hearing_awaited(const struct core *core, const struct service *s);
-/* When the next of those who say nothing is given up, or complained of; or INT64_MAX. */
-int64_t hearing_deadline_ms(const struct core *core, const struct service *s);
+/* When it is given up, or complained of; or INT64_MAX. */
+int64_t hearing_deadline_ms(const struct core *core, const struct task *awaited);
 /* Says as an event of the service that it waits for the task, if that takes long. */
 void hearing_complain(struct core *core, struct service *s, const struct task *awaited);
 /* Before that is noted: an agent comes, for the first time or again. */
