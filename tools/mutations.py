@@ -159,7 +159,7 @@ MUTATIONS = [
     ("the deadline wakes nobody", "deployment.c",
      "    due = earlier(due, progress_deadline_ms(core, s));\n", "", "promise 3"),
     ("a rollback has no deadline of its own", "rollout.c",
-     "    sd->stalled_ms = sd->clock_from_ms = 0;\n    sd->most_healthy = 0;\n", "", "promise 3"),
+     "    sd->stalled_ms = sd->clock_from_ms = sd->moments_ms = 0;\n    sd->most_healthy = 0;\n", "", "promise 3"),
     ("a deadline rolls back unasked", "rollout.c",
      ".rolls_back = breaker->enable && breaker->rollback});", ".rolls_back = true});", "ecs.md 6.3"),
     ("what was healthy may exit as it likes", "rollout.c",
