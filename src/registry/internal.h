@@ -43,6 +43,7 @@ struct registry {
     int64_t blob_limit; /* bytes of one blob; a test lowers it */
     int64_t upload_idle_ms; /* so long an upload is idle before it may go for another; a test lowers it */
     int replication_limit;  /* images that wait to be sent to others; a test lowers it */
+    int scan_limit;         /* those that wait to be scanned; a test lowers it */
     int64_t quota;      /* of all blobs and uploads, or 0 */
     _Atomic int64_t used;
     pthread_mutex_t quota_lock; /* guards the next two; taken alone */

@@ -109,6 +109,7 @@ registry_open(const char *data_dir, const char *account_id, const char *default_
     reg->blob_limit = BLOB_LIMIT_DEFAULT;
     reg->upload_idle_ms = UPLOAD_IDLE_MS;
     reg->replication_limit = REPLICATION_QUEUE_MAX;
+    reg->scan_limit = SCAN_QUEUE_MAX;
     registry_set_host(reg, "localhost:4566");
     reg->flusher = flusher_new();
     reg->places = places_new();

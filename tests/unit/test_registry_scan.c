@@ -749,6 +749,49 @@ TEST(a_scan_that_was_asked_for_outlives_the_process)
 }
 
 static void
+wait_for_complete(struct world *w)
+{
+    const int64_t end_ms = clock_monotonic_ms() + 60000;
+    cleanup_json struct json *scan = NULL;
+    struct err err = {0};
+
+    while (strcmp(json_get_cstr(scan, "status", ""), "COMPLETE") != 0) {
+        CHECK(clock_monotonic_ms() < end_ms);
+        json_unref(TAKE(scan));
+        clock_sleep_ms(5);
+        CHECK(registry_scan_get(w->reg, REGION, "my-app", w->digest, &scan, &err));
+    }
+}
+
+/* Until somebody writes into the pipe, the start reads what was asked for before; so there is room for one only. */
+TEST(what_a_full_queue_has_no_room_for_is_scanned_when_it_has)
+{
+    REGISTRY(w);
+    static const char *const types[] = {OCI_CONFIG, "application/vnd.docker.container.image.v1+json"};
+    char digests[ARRAY_COUNT(types)][REGISTRY_DIGEST_SIZE];
+    struct err err = {0};
+
+    database_import(&w, CURL);
+    image_push(&w, OCI_CONFIG, (const struct entry[]){{"hello", "world", 0, 0}, {0}});
+    cleanup_free char *folder = repository_path(w.reg, REGION, "my-app", "_scans");
+    cleanup_free char *pipe = text_format("%s/%s", folder, w.digest + 7);
+    CHECK(mkdir(folder, 0750) == 0 && mkfifo(pipe, 0600) == 0);
+    w.reg->scan_limit = 1;
+    registry_start_scanning(w.reg, w.dir);
+    const int writer = open(pipe, O_WRONLY | O_CLOEXEC); /* it has begun to read */
+    for (size_t i = 0; i < ARRAY_COUNT(types); i++) {
+        image_push(&w, types[i], debian_image);
+        text_copy_all(digests[i], sizeof digests[i], w.digest);
+        CHECK(registry_scan_request(w.reg, REGION, "my-app", w.digest, &err));
+    }
+    CHECK(unlink(pipe) == 0 && close(writer) == 0);
+    for (size_t i = 0; i < ARRAY_COUNT(types); i++) {
+        text_copy_all(w.digest, sizeof w.digest, digests[i]);
+        wait_for_complete(&w);
+    }
+}
+
+static void
 scan_damage(struct world *w, const char *path)
 {
     struct err err = {0};
@@ -777,19 +820,13 @@ TEST(a_scan_whose_result_is_damaged_has_failed_until_it_is_made_again)
     cleanup_free char *path = text_format("%s/registry/" REGION "/my-app/_scans/%s", w.dir, w.digest + 7);
     scan_damage(&w, path);
     CHECK(registry_scan_request(w.reg, REGION, "my-app", w.digest, &err));
-    cleanup_json struct json *scan = scan_end(&w), *again = NULL;
-    CHECK_TEXT(json_get_cstr(scan, "status", ""), "COMPLETE");
+    wait_for_complete(&w);
     /* A start makes it again, as it may have been under way. */
     scan_damage(&w, path);
     registry_close(w.reg);
     registry_up(&w);
     registry_start_scanning(w.reg, w.dir);
-    for (const int64_t end_ms = clock_monotonic_ms() + 60000; strcmp(json_get_cstr(again, "status", ""), "COMPLETE") != 0;) {
-        CHECK(clock_monotonic_ms() < end_ms);
-        json_unref(again);
-        clock_sleep_ms(5);
-        CHECK(registry_scan_get(w.reg, REGION, "my-app", w.digest, &again, &err));
-    }
+    wait_for_complete(&w);
 }
 
 TEST(filters_take_names_with_and_without_stars)

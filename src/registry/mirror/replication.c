@@ -489,8 +489,9 @@ resume_repository(void *arg, const char *region, const char *name, struct err *e
         struct replica image = {0};
         text_copy_all(image.region, sizeof image.region, region);
         text_copy_all(image.repository, sizeof image.repository, name);
-        if (!digest_from_hex(str_of(hex), image.digest))
-            continue;
+        if (!digest_from_hex(str_of(hex), image.digest) ||
+            !manifest_is_linked(r->reg, region, name, str_of(image.digest)))
+            continue; /* or deleted: nothing goes on */
         cleanup_json struct json *record = NULL;
         if (record_read(r->reg, &image, &record, &why))
             enqueue_all(r, &image, record, /* anew= */ false);

@@ -34,6 +34,7 @@ struct scanner {
     pthread_cond_t changed;
     struct scan_job *first, **last; /* those that wait */
     int count;
+    bool has_left_out; /* some for which there was no room, and which are PENDING on disk only */
     struct scan_job *running;
     atomic_bool is_stopping;
 };
@@ -219,46 +220,48 @@ waits(const struct scanner *s, const char *region, const char *repository, const
     return false;
 }
 
-static bool
-enqueue(struct scanner *s, const struct scan_job *wanted, struct err *err)
+/* What there is no room for is PENDING on disk, where it is found when there is. */
+static void
+enqueue(struct scanner *s, const struct scan_job *wanted)
 {
-    bool has_room = true;
-
     pthread_mutex_lock(&s->lock);
     if (!waits(s, wanted->region, wanted->repository, wanted->digest)) {
-        has_room = s->count < SCAN_QUEUE_MAX;
-        if (has_room) {
+        if (s->count < s->reg->scan_limit) {
             struct scan_job *job = mem_new(sizeof *job);
             *job = *wanted;
             job->next = NULL;
             *s->last = job;
             s->last = &job->next;
             s->count++;
-            pthread_cond_signal(&s->changed);
+        } else {
+            s->has_left_out = true;
         }
+        pthread_cond_signal(&s->changed);
     }
     pthread_mutex_unlock(&s->lock);
-    return has_room ||
-           err_set(err, ERR_LIMIT_EXCEEDED, "%d images wait to be scanned already", SCAN_QUEUE_MAX);
 }
 
-/* The next job, now `running`; NULL: it is time to end. */
-static struct scan_job *
-dequeue(struct scanner *s)
+/* False: it is time to end. `*job_out` is the next one, now `running`; NULL: the documents are to be read again. */
+static bool
+dequeue(struct scanner *s, struct scan_job **job_out)
 {
     pthread_mutex_lock(&s->lock);
-    while (s->first == NULL && !atomic_load(&s->is_stopping))
+    while (s->first == NULL && !s->has_left_out && !atomic_load(&s->is_stopping))
         pthread_cond_wait(&s->changed, &s->lock);
-    struct scan_job *job = atomic_load(&s->is_stopping) ? NULL : s->first;
+    const bool goes_on = !atomic_load(&s->is_stopping);
+    struct scan_job *job = goes_on ? s->first : NULL;
     if (job != NULL) {
         s->first = job->next;
         if (s->first == NULL)
             s->last = &s->first;
         s->count--;
         s->running = job;
+    } else {
+        s->has_left_out = false; /* whoever reads them says so again */
     }
     pthread_mutex_unlock(&s->lock);
-    return job;
+    *job_out = job;
+    return goes_on;
 }
 
 /* One whose document cannot be read may have been under way. */
@@ -268,6 +271,8 @@ is_to_be_resumed(struct scanner *s, const struct scan_job *job)
     cleanup_json struct json *document = NULL;
     struct err why = {0};
 
+    if (!manifest_is_linked(s->reg, job->region, job->repository, str_of(job->digest)))
+        return false; /* deleted: nothing of it would be kept */
     if (document_find(s->reg, job->region, job->repository, job->digest, &document, &why))
         return strcmp(json_get_cstr(document, "status", ""), "PENDING") == 0;
     damaged_log(job->repository, job->digest, &why);
@@ -281,7 +286,6 @@ resume_repository(void *arg, const char *region, const char *name, struct err *e
     cleanup_free char *directory = repository_path(s->reg, region, name, "_scans");
     cleanup_json struct json *names = NULL;
 
-    image_leaves_prune(s->reg, region, name, "_scans");
     if (!disk_list(directory, &names, err))
         return false;
     for (size_t i = 0; i < json_size(names); i++) {
@@ -290,8 +294,25 @@ resume_repository(void *arg, const char *region, const char *name, struct err *e
         snprintf(job.region, sizeof job.region, "%s", region);
         snprintf(job.repository, sizeof job.repository, "%s", name);
         if (digest_from_hex(str_of(hex), job.digest) && is_to_be_resumed(s, &job))
-            (void)enqueue(s, &job, NULL);
+            enqueue(s, &job);
     }
+    return true;
+}
+
+static void
+resume(struct scanner *s)
+{
+    struct err err = {0};
+
+    if (!repository_each(s->reg, resume_repository, s, &err))
+        log_error("registry.scan_failed", "error=%s", log_quote(err.message));
+}
+
+static bool
+prune_repository(void *arg, const char *region, const char *name, struct err *err)
+{
+    (void)err;
+    image_leaves_prune(((struct scanner *)arg)->reg, region, name, "_scans");
     return true;
 }
 
@@ -299,11 +320,14 @@ static void *
 scanner_run(void *arg)
 {
     struct scanner *s = arg;
-    struct err err = {0};
 
-    if (!repository_each(s->reg, resume_repository, s, &err))
-        log_error("registry.scan_failed", "error=%s", log_quote(err.message));
-    for (struct scan_job *job; (job = dequeue(s)) != NULL;) {
+    (void)!repository_each(s->reg, prune_repository, s, NULL); /* or the next start does */
+    resume(s);
+    for (struct scan_job *job; dequeue(s, &job);) {
+        if (job == NULL) {
+            resume(s);
+            continue;
+        }
         job_run(s, job);
         pthread_mutex_lock(&s->lock);
         s->running = NULL;
@@ -373,7 +397,10 @@ registry_scan_request(struct registry *reg, const char *region, const char *repo
     if (!image_open(reg, &job, &arena, &m, err))
         return false;
     json_set(document, "status", json_text("PENDING"));
-    return document_store(reg, &job, document, err) && enqueue(reg->scanner, &job, err);
+    if (!document_store(reg, &job, document, err))
+        return false;
+    enqueue(reg->scanner, &job);
+    return true;
 }
 
 static bool

@@ -13,7 +13,7 @@
 #pragma once
 #include "registry/registry.h"
 
-#define SCAN_QUEUE_MAX 1000     /* images that wait */
+#define SCAN_QUEUE_MAX 1000     /* images that wait in memory; the others do so on disk */
 #define SCAN_FINDINGS_MAX 10000 /* of one image; the worst ones */
 
 struct scanner;
@@ -23,8 +23,7 @@ struct scanner;
 void registry_start_scanning(struct registry *reg, const char *data_dir);
 void scanner_stop(struct scanner *s); /* registry_close() does; NULL is fine */
 
-/* IMAGE_NOT_FOUND, UNSUPPORTED_IMAGE_TYPE (an index, an artifact), LIMIT_EXCEEDED (too many wait).
- */
+/* IMAGE_NOT_FOUND, UNSUPPORTED_IMAGE_TYPE (an index, an artifact). */
 bool registry_scan_request(struct registry *reg, const char *region, const char *repository,
                            const char *digest, struct err *err) MUST_CHECK;
 /* The document above, with the status IN_PROGRESS while it waits or runs. SCAN_NOT_FOUND. */
