@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* diagnostics.c - what is wrong with a file, collected and shown. */
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include "pipeline/language/syntax.h"
@@ -8,11 +7,10 @@
 #define SHOWN_MAX 160 /* bytes of a source line */
 
 void
-diagnostics_add(struct diagnostics *d, unsigned line, unsigned column, const char *code,
-                const char *format, ...)
+diagnostics_addv(struct diagnostics *d, unsigned line, unsigned column, const char *code,
+                 const char *format, va_list args)
 {
     struct diagnostic *item;
-    va_list args;
 
     if (d->count++ >= DIAGNOSTICS_MAX)
         return;
@@ -20,8 +18,17 @@ diagnostics_add(struct diagnostics *d, unsigned line, unsigned column, const cha
     item->line = line;
     item->column = column;
     snprintf(item->code, sizeof(item->code), "%s", code);
-    va_start(args, format);
     vsnprintf(item->message, sizeof(item->message), format, args);
+}
+
+void
+diagnostics_add(struct diagnostics *d, unsigned line, unsigned column, const char *code,
+                const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    diagnostics_addv(d, line, column, code, format, args);
     va_end(args);
 }
 

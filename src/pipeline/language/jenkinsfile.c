@@ -52,13 +52,11 @@ section_entry(const struct node *call, const char *name)
 void
 bind_fail(struct binder *b, const struct node *at, const char *code, const char *format, ...)
 {
-    char text[400];
     va_list args;
 
     va_start(args, format);
-    vsnprintf(text, sizeof(text), format, args);
+    diagnostics_addv(b->d, at->line, at->column, code, format, args);
     va_end(args);
-    diagnostics_add(b->d, at->line, at->column, code, "%s", text);
 }
 
 void

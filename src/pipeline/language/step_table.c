@@ -335,15 +335,14 @@ trigger_type_find(struct str name)
 size_t
 step_args_parse(const char *args, struct arg_spec out[static STEP_ARGS_MAX])
 {
-    struct str rest = str_of(args), one;
     size_t count = 0;
 
-    while (rest.len > 0 && count < STEP_ARGS_MAX && str_split(&rest, ' ', &one)) {
-        size_t mark = one.len - 2;
-        out[count].name = str_slice(one, 0, mark);
-        out[count].is_required = one.at[mark] == '!';
-        out[count].type = one.at[mark + 1];
-        count++;
+    for (const char *at = args; *at != '\0' && count < STEP_ARGS_MAX; count++) {
+        const char *name = at;
+        while (*at != '!' && *at != ':')
+            at++;
+        out[count] = (struct arg_spec){str_range(name, at), *at == '!', at[1]};
+        at += at[2] == ' ' ? 3 : 2;
     }
     return count;
 }
@@ -458,7 +457,7 @@ struct check {
     const struct node *call;
     const char *kind;
     struct diagnostics *d;
-    struct arg_spec specs[STEP_ARGS_MAX];
+    const struct arg_spec *specs;
     size_t count;
     bool seen[STEP_ARGS_MAX];
 };
@@ -561,14 +560,15 @@ void
 step_args_check(const struct node *call, const struct step_type *type, const char *kind,
                 struct diagnostics *d)
 {
-    struct check c = {.call = call, .kind = kind, .d = d};
+    struct arg_spec specs[STEP_ARGS_MAX];
+    struct check c = {.call = call, .kind = kind, .d = d, .specs = specs};
     const struct node *first = call->first, *map;
     size_t positional = 0, named = 0;
     char text[300];
 
     if (type->args == NULL)
         return;
-    c.count = step_args_parse(type->args, c.specs);
+    c.count = step_args_parse(type->args, specs);
     map = map_as_arguments(first);
     if (map != NULL && !(c.count == 1 && c.specs[0].type == 'a'))
         first = map->first;

@@ -8,6 +8,7 @@
  * Limits: SYNTAX_TEXT_MAX bytes, SYNTAX_DEPTH_MAX nested brackets, SYNTAX_CHAIN_MAX operators in a
  * row (they make a deep tree without nesting). */
 #pragma once
+#include <stdarg.h>
 #include "base/arena.h"
 #include "base/bignum.h"
 #include "base/err.h"
@@ -32,6 +33,8 @@ struct diagnostics {
 };
 void diagnostics_add(struct diagnostics *d, unsigned line, unsigned column, const char *code,
                      const char *format, ...) PRINTF_LIKE(5, 6);
+void diagnostics_addv(struct diagnostics *d, unsigned line, unsigned column, const char *code,
+                      const char *format, va_list args) PRINTF_LIKE(5, 0);
 void diagnostics_sort(struct diagnostics *d); /* into the order of the file */
 /* One "name:line:column: message [code]" a line. */
 void diagnostics_format(const struct diagnostics *d, const char *name, struct strbuf *out);
