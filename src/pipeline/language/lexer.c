@@ -47,14 +47,19 @@ static const enum token_type begins[256] = {
     ['^'] = T_XOR_ASSIGN,
 };
 
-/* Those of one character, without '/', which may begin a string; and the characters that longer ones have behind
- * their first: any other ends one of those there. */
+/* What begins with a character, where that alone says it; T_END: more has to be looked at. */
+static const enum token_type surely[256] = {
+    ['a' ... 'z'] = T_NAME, ['A' ... 'Z'] = T_NAME, ['_'] = T_NAME,     [0x80 ... 0xC1] = T_NAME, [0xC3 ... 0xFF] = T_NAME,
+    ['0' ... '9'] = T_INT,  ['('] = T_LPAREN,       [')'] = T_RPAREN,   ['['] = T_LBRACKET,       [']'] = T_RBRACKET,
+    ['{'] = T_LBRACE,       ['}'] = T_RBRACE,       [','] = T_COMMA,    [':'] = T_COLON,          ['@'] = T_AT,
+    [';'] = T_SEMICOLON,    ['~'] = T_TILDE,
+};
+
+/* The others of one character, without '/', which may begin a string; and the characters that longer ones have
+ * behind their first: any other ends one of those there. */
 static const enum token_type alone[256] = {
-    ['('] = T_LPAREN,   [')'] = T_RPAREN, ['['] = T_LBRACKET, [']'] = T_RBRACKET, ['{'] = T_LBRACE,
-    ['}'] = T_RBRACE,   [','] = T_COMMA,  [':'] = T_COLON,    ['@'] = T_AT,       [';'] = T_SEMICOLON,
-    ['~'] = T_TILDE,    ['.'] = T_DOT,    ['='] = T_ASSIGN,   ['>'] = T_GREATER,  ['<'] = T_LESS,
-    ['*'] = T_MUL,      ['!'] = T_NOT,    ['?'] = T_QUESTION, ['-'] = T_SUB,      ['+'] = T_ADD,
-    ['&'] = T_AND,      ['|'] = T_OR,     ['%'] = T_MOD,      ['^'] = T_XOR,
+    ['.'] = T_DOT,   ['='] = T_ASSIGN, ['>'] = T_GREATER, ['<'] = T_LESS, ['*'] = T_MUL, ['!'] = T_NOT, ['?'] = T_QUESTION,
+    ['-'] = T_SUB,   ['+'] = T_ADD,    ['&'] = T_AND,     ['|'] = T_OR,   ['%'] = T_MOD, ['^'] = T_XOR,
 };
 static const bool is_second[256] = {
     ['.'] = true, ['&'] = true, ['<'] = true, ['='] = true, ['~'] = true, ['>'] = true,
@@ -124,31 +129,41 @@ lex_fail(struct lexer *lx, const char *at, const char *format, ...)
     lx->at = lx->end;
 }
 
-static void
-more_tokens(struct lexer *lx)
-{
-    lx->capacity *= 2;
-    lx->tokens = mem_grow(lx->tokens, lx->capacity, sizeof(*lx->tokens));
-}
-
 static inline struct token *
-emit(struct lexer *lx, enum token_type type, const char *at, size_t len)
+put(struct lexer *lx, enum token_type type, const char *at, size_t len, unsigned column)
 {
-    struct token *t;
+    struct token *t = &lx->tokens[lx->count++];
 
-    if (lx->count == lx->capacity)
-        more_tokens(lx);
-    t = &lx->tokens[lx->count++];
     *t = (struct token){
         .type = type,
         .newline = lx->newline,
         .line = lx->line,
-        .column = lx->is_ascii && at >= lx->line_start ? (unsigned)(at - lx->line_start) + 1 : column_of(lx, at),
+        .column = column,
         .offset = (unsigned)(at - lx->text.at),
         .text = {at, len},
     };
     lx->newline = false;
     return t;
+}
+
+static __attribute__((noinline)) struct token *
+emit_slowly(struct lexer *lx, enum token_type type, const char *at, size_t len)
+{
+    if (lx->count == lx->capacity) {
+        lx->capacity *= 2;
+        lx->tokens = mem_grow(lx->tokens, lx->capacity, sizeof(*lx->tokens));
+    }
+    return put(lx, type, at, len, column_of(lx, at));
+}
+
+/* Calls nothing where it need not: whoever does saves its registers, at each token. */
+static inline struct token *
+emit(struct lexer *lx, enum token_type type, const char *at, size_t len)
+{
+    assert(at >= lx->line_start);
+    if (lx->count == lx->capacity || !lx->is_ascii)
+        return emit_slowly(lx, type, at, len);
+    return put(lx, type, at, len, (unsigned)(at - lx->line_start) + 1);
 }
 
 static void
@@ -193,14 +208,18 @@ looking_at(const struct lexer *lx, struct str text)
 static enum token_word
 word_of(struct str s)
 {
-    enum token_word w;
+    size_t i;
 
-    if (s.at[0] < 'a' || s.at[0] > 'z' || s.len < 2)
+    if (s.at[0] < 'a' || s.at[0] > 'z')
         return WORD_NONE;
-    for (w = words_begin[s.at[0] - 'a']; words[w].text.at[0] == s.at[0]; w++)
-        if (words[w].text.len == s.len && words[w].text.at[1] == s.at[1] &&
-            memcmp(words[w].text.at, s.at, s.len) == 0)
+    for (enum token_word w = words_begin[s.at[0] - 'a']; words[w].text.at[0] == s.at[0]; w++) {
+        if (words[w].text.len != s.len)
+            continue;
+        for (i = 1; i < s.len && words[w].text.at[i] == s.at[i]; i++)
+            ;
+        if (i == s.len)
             return w;
+    }
     return WORD_NONE;
 }
 
@@ -671,9 +690,8 @@ lex_comment(struct lexer *lx)
     diagnostics_add(lx->d, line, column, "E-SYNTAX", "the comment that starts here does not end");
 }
 
-/* Blanks and comments; stops at code, or at the end. */
-static void
-skip_blanks(struct lexer *lx, bool one_line)
+static __attribute__((noinline)) void
+skip_other_blanks(struct lexer *lx, bool one_line)
 {
     for (;;) {
         while (*lx->at == ' ')
@@ -707,6 +725,21 @@ skip_blanks(struct lexer *lx, bool one_line)
             return;
         }
     }
+}
+
+/* Blanks and comments; stops at code, or at the end. */
+static inline void
+skip_blanks(struct lexer *lx, bool one_line)
+{
+    static const bool is_other[256] = {['\t'] = true, ['\f'] = true, ['\n'] = true, ['\\'] = true, ['/'] = true};
+
+    const char *at = lx->at;
+
+    while (*at == ' ')
+        at++;
+    lx->at = at;
+    if (is_other[(unsigned char)*at])
+        skip_other_blanks(lx, one_line);
 }
 
 static void
@@ -769,14 +802,17 @@ static inline void
 lex_token(struct lexer *lx)
 {
     const unsigned char c = (unsigned char)*lx->at;
+    enum token_type type = surely[c];
 
-    if (alone[c] != T_END && !is_second[(unsigned char)lx->at[1]]) {
-        emit(lx, alone[c], lx->at, 1);
-        lx->at++;
-    } else if (in_names[c] == NAME_GOES_ON) {
-        lex_number(lx);
-    } else if (is_name_start(c) && c != '$' && c != 0xC2) {
+    if (type == T_END && !is_second[(unsigned char)lx->at[1]])
+        type = alone[c];
+    if (type == T_NAME) {
         lex_name(lx);
+    } else if (type == T_INT) {
+        lex_number(lx);
+    } else if (type != T_END) {
+        emit(lx, type, lx->at, 1);
+        lx->at++;
     } else {
         lex_other(lx);
     }
@@ -809,47 +845,6 @@ lex_interpolation(struct lexer *lx, bool one_line)
     }
 }
 
-/* Line ends become LF; the byte-order mark and a first line "#!" go. */
-static struct str
-normalized(struct str text, struct arena *arena)
-{
-    char *to = arena_alloc(arena, text.len + 1);
-    size_t len = 0;
-
-    if (str_starts(text, STR("\xEF\xBB\xBF")))
-        text = str_slice(text, 3, text.len);
-    if (text.len > 0 && memchr(text.at, '\r', text.len) == NULL) {
-        memcpy(to, text.at, text.len);
-        len = text.len;
-        text.len = 0;
-    }
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.at[i] != '\r')
-            to[len++] = text.at[i];
-        else if (i + 1 == text.len || text.at[i + 1] != '\n')
-            to[len++] = '\n';
-    }
-    if (len >= 2 && to[0] == '#' && to[1] == '!')
-        for (size_t i = 0; i < len && to[i] != '\n'; i++)
-            to[i] = ' ';
-    return (struct str){to, len};
-}
-
-static bool
-is_ascii(struct str text)
-{
-    uint64_t word = 0, all = 0;
-    size_t i = 0;
-
-    for (; i + sizeof(word) <= text.len; i += sizeof(word)) {
-        memcpy(&word, text.at + i, sizeof(word));
-        all |= word;
-    }
-    for (; i < text.len; i++)
-        all |= (unsigned char)text.at[i];
-    return (all & 0x8080808080808080u) == 0;
-}
-
 bool
 lexer_begin(struct lexer *lx, struct str text, struct arena *arena, struct diagnostics *d)
 {
@@ -858,9 +853,9 @@ lexer_begin(struct lexer *lx, struct str text, struct arena *arena, struct diagn
         diagnostics_add(d, 1, 1, "E-SYNTAX", "the file is larger than %u bytes", SYNTAX_TEXT_MAX);
         return false;
     }
-    lx->text = normalized(text, arena);
+    lx->text = lexer_text(text, arena);
     lx->at = lx->line_start = lx->mark = lx->text.at;
-    lx->is_ascii = is_ascii(lx->text);
+    lx->is_ascii = lexer_text_is_ascii(lx->text);
     lx->end = lx->text.at + lx->text.len;
     lx->capacity = 2 * WINDOW;
     lx->tokens = mem_grow(NULL, lx->capacity, sizeof(*lx->tokens));
@@ -878,10 +873,10 @@ lexer_fill(struct lexer *lx, size_t done, size_t count)
         memmove(lx->tokens, lx->tokens + done, lx->count * sizeof(*lx->tokens));
     while (lx->count < enough && !lx->has_ended) {
         skip_blanks(lx, false);
-        if (lx->at == lx->end || lx->failed)
-            lx->has_ended = true;
-        else
+        if (lx->at < lx->end)
             lex_token(lx);
+        else
+            lx->has_ended = true;
     }
     while (lx->count < count) {
         lx->newline = true;

@@ -89,3 +89,7 @@ bool lexer_begin(struct lexer *lx, struct str text, struct arena *arena, struct 
 /* Forgets the first `done` tokens and makes more, until there are `count` at least; they move. */
 void lexer_fill(struct lexer *lx, size_t done, size_t count);
 void lexer_done(struct lexer *lx);
+
+/* lexer_text.c: line ends become LF; the byte-order mark and a first line "#!" go. A NUL stands behind it. */
+struct str lexer_text(struct str text, struct arena *arena);
+bool lexer_text_is_ascii(struct str text);
