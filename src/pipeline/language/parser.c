@@ -90,13 +90,11 @@ parser_unexpected(struct parser *p, enum token_type type, const char *where)
 }
 
 void
-parser_close(struct parser *p, enum token_type type, struct place open, const char *what)
+parser_unclosed(struct parser *p, enum token_type type, struct place open, const char *what)
 {
     const enum token_type opening = type == T_RPAREN ? T_LPAREN : type == T_RBRACE ? T_LBRACE : T_LBRACKET;
     char found[80];
 
-    if (parser_accept(p, type))
-        return;
     if (parser_is(p, T_END))
         parser_fail(p, p->at, "%s that opens with %s on line %u, column %u is never closed", what,
                     token_name(opening), open.line, open.column);

@@ -116,8 +116,13 @@ parser_expect(struct parser *p, enum token_type type, const char *where)
     if (!parser_accept(p, type))
         parser_unexpected(p, type, where);
 }
-/* The bracket that ends what began at `open`; says where that was if it is missing. */
-void parser_close(struct parser *p, enum token_type type, struct place open, const char *what);
+void parser_unclosed(struct parser *p, enum token_type type, struct place open, const char *what);
+static inline void /* the bracket that ends what began at `open`; says where that was if it is missing */
+parser_close(struct parser *p, enum token_type type, struct place open, const char *what)
+{
+    if (!parser_accept(p, type))
+        parser_unclosed(p, type, open, what);
+}
 void parser_too_long(struct parser *p, const char *what);
 static inline bool /* one more link of a chain that has had `*length`; false (and failed) beyond the limit */
 parser_chain(struct parser *p, unsigned *length, const char *what)

@@ -329,6 +329,17 @@ is_cast(struct parser *p)
            t->word == WORD_NEW || t->word == WORD_THIS;
 }
 
+/* A name or a string. */
+static inline struct node *
+parse_word(struct parser *p, enum node_type type)
+{
+    struct node *n = node_new(p, type, p->at);
+
+    n->text = p->at->text;
+    parser_next(p);
+    return n;
+}
+
 static struct node *
 parse_primary(struct parser *p)
 {
@@ -338,17 +349,14 @@ parse_primary(struct parser *p)
 
     switch (t->type) {
     case T_NAME:
-        n = node_new(p, N_NAME, t);
-        n->text = t->text;
-        break;
+        return parse_word(p, N_NAME);
+    case T_TEXT:
+        return parse_word(p, N_TEXT);
     case T_INT:
     case T_DECIMAL:
         n = parse_number(p);
-        break;
-    case T_TEXT:
-        n = node_new(p, N_TEXT, t);
-        n->text = t->text;
-        break;
+        parser_next(p);
+        return n;
     case T_KEYWORD:
         return parse_keyword(p);
     case T_GSTRING:
@@ -369,8 +377,6 @@ parse_primary(struct parser *p)
         parser_fail(p, t, "unexpected %s", token_name(t->type));
         return node_new(p, N_NULL, p->at);
     }
-    parser_next(p);
-    return n;
 }
 
 static void
@@ -505,7 +511,12 @@ parse_suffix(struct parser *p, struct node *n)
     }
 }
 
-/* What follows a value: `.b`, `(c)`, `[d]`, `++`. */
+/* What follows a value: `.b`, `(c)`, `[d]`, `++`; T_XOR is the last type. */
+static const bool begins_suffix[T_XOR + 1] = {
+    [T_DOT] = true,    [T_SAFE_DOT] = true, [T_SPREAD_DOT] = true, [T_METHOD_POINTER] = true, [T_LPAREN] = true,
+    [T_LBRACE] = true, [T_LBRACKET] = true, [T_INCREMENT] = true,  [T_DECREMENT] = true,
+};
+
 static struct node *
 parse_suffixes(struct parser *p, struct node *n)
 {
@@ -724,8 +735,13 @@ parse_operand(struct parser *p)
 
     if (!parser_enter(p))
         return node_new(p, N_NULL, p->at);
-    n = parse_primary(p);
-    if (!ends_expression[p->at->type])
+    if (parser_is(p, T_NAME))
+        n = parse_word(p, N_NAME);
+    else if (parser_is(p, T_TEXT))
+        n = parse_word(p, N_TEXT);
+    else
+        n = parse_primary(p);
+    if (begins_suffix[p->at->type])
         n = parse_suffixes(p, n);
     parser_leave(p);
     return n;
