@@ -93,7 +93,7 @@ parser_annotate(struct parser *p, struct node *class, struct str name,
         i++;
     if (i == ARRAY_COUNT(rows))
         return;
-    class->transforms = (class->transforms | rows[i].transforms) & 0x1F;
+    class->transforms |= rows[i].transforms;
     if (str_is(name, "ToString") && is_one && str_is(arguments->a->text, "includeNames") &&
         arguments->b->type == N_BOOL)
         class->transforms |= arguments->b->number != 0 ? TRANSFORM_NAMES : 0u;

@@ -152,9 +152,11 @@ struct node {
     bool is_long : 1, is_safe : 1, is_spread : 1, is_command : 1, has_params : 1; /* bits: a tree is large */
     bool is_field : 1, is_block_arg : 1, is_big : 1, is_static : 1, is_enum : 1;
     bool is_double : 1, is_float : 1, is_constructor : 1;
-    unsigned transforms : 5;
     unsigned line, column;
-    int32_t scale;
+    union {
+        int32_t scale;       /* of decimals */
+        unsigned transforms; /* of classes */
+    };
     struct str text;
     union { /* a number has no type but its own */
         struct str type_text;
