@@ -17,6 +17,19 @@ is_identifier(struct str s)
     return i > 0 && i == s.len && !isdigit((unsigned char)s.at[0]);
 }
 
+/* Room for the name of each node of a list. */
+static struct names
+names_of_list(struct binder *b, const struct node *first)
+{
+    struct names names = {0};
+    size_t count = 0;
+
+    for (const struct node *n = first; n != NULL; n = n->next)
+        count++;
+    names_reserve(&b->j->arena, &names, count);
+    return names;
+}
+
 /* `${X}` outside of a string is a call of a function `$`. */
 static bool
 find_bare_dollar(struct binder *b, const struct node *n)
@@ -191,7 +204,7 @@ void
 bind_environment(struct binder *b, const struct node *call)
 {
     const struct node *block = section_block(call);
-    struct names names = {0};
+    struct names names = names_of_list(b, block->first);
 
     if (block->first == NULL)
         bind_fail(b, call, "E-EMPTY-ENV", "'environment' is empty");
@@ -617,6 +630,8 @@ bind_axis(struct binder *b, const struct node *axis, bool in_exclude)
         bind_fail(b, e.name, "E-AXIS-NAME-LITERAL", "the name of an axis must be a constant string");
     else if (!is_identifier(name->text))
         bind_fail(b, e.name, "E-ENV-IDENT", "the name of an axis has letters, digits and '_'");
+    if (has_several)
+        known = names_of_list(b, e.values->first);
     for (const struct node *v = (e.values != NULL ? e.values : e.others)->first; v != NULL; v = v->next) {
         if (v->type != N_TEXT && v->type != N_INT && v->type != N_BOOL)
             bind_fail(b, v, "E-AXIS-VALUE-LITERAL", "the values of an axis must be constants");
@@ -629,7 +644,7 @@ bind_axis(struct binder *b, const struct node *axis, bool in_exclude)
 static void
 bind_axes(struct binder *b, const struct node *block)
 {
-    struct names known = {0};
+    struct names known = names_of_list(b, block->first);
 
     for (const struct node *n = block->first; n != NULL; n = n->next) {
         const struct str name = bind_axis(b, n, false);

@@ -5,8 +5,15 @@
 
 #define SIZE_MIN 16
 
+/* A third stays free, so that a name is found near to where it belongs. */
+static bool
+has_room(size_t size, size_t count)
+{
+    return count * 3 < size * 2;
+}
+
 /* Its place, or the free one where it belongs. */
-static struct known_name *
+static inline struct known_name *
 find(const struct names *names, struct str name, uint32_t hash)
 {
     for (size_t slot = hash;; slot++) {
@@ -18,11 +25,11 @@ find(const struct names *names, struct str name, uint32_t hash)
 
 /* All names differ: none of them has to be looked at. */
 static void
-grow(struct arena *a, struct names *names)
+resize(struct arena *a, struct names *names, size_t size)
 {
     const struct names before = *names;
 
-    names->size = before.size == 0 ? SIZE_MIN : before.size * 2;
+    names->size = size;
     names->at = arena_alloc(a, names->size * sizeof(*names->at));
     if (before.size == 0)
         names->seed = (uintptr_t)names->at;
@@ -36,14 +43,25 @@ grow(struct arena *a, struct names *names)
     }
 }
 
+void
+names_reserve(struct arena *a, struct names *names, size_t count)
+{
+    size_t size = SIZE_MIN;
+
+    while (!has_room(size, count))
+        size *= 2;
+    if (size > names->size)
+        resize(a, names, size);
+}
+
 const void *
 names_add(struct arena *a, struct names *names, struct str name, const void *what)
 {
     struct known_name *known;
     uint32_t hash;
 
-    if (names->count * 2 >= names->size)
-        grow(a, names);
+    if (!has_room(names->size, names->count))
+        resize(a, names, names->size == 0 ? SIZE_MIN : names->size * 2);
     hash = (uint32_t)hash_text(name, names->seed);
     known = find(names, name, hash);
     if (known->what != NULL)

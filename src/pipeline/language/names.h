@@ -15,6 +15,8 @@ struct names {
     uint64_t seed;
 };
 
+/* There will be so many: the table need not grow. */
+void names_reserve(struct arena *a, struct names *names, size_t count);
 /* Of the name, `what` (not NULL) of when it was added first; NULL: it is added now. */
 const void *names_add(struct arena *a, struct names *names, struct str name, const void *what);
 /* NULL: it was not added. */
