@@ -179,17 +179,19 @@ parse_if(struct parser *p)
     return n;
 }
 
+/* What stands behind a name in a type, or behind it; T_XOR is the last type of tokens. */
+static const bool follows_type_name[T_XOR + 1] = {
+    [T_NAME] = true, [T_DOT] = true, [T_LESS] = true, [T_LBRACKET] = true};
+
 bool
 parser_starts_declaration(struct parser *p)
 {
-    static const bool follows_name[T_XOR + 1] = { /* in a type, or behind it */
-        [T_NAME] = true, [T_DOT] = true, [T_LESS] = true, [T_LBRACKET] = true};
     size_t n;
     const struct token *t;
 
     if ((p->at->word_kind & WORD_DECLARES) != 0)
         return true;
-    if (parser_is(p, T_NAME) && !follows_name[p->at[1].type])
+    if (parser_is(p, T_NAME) && !follows_type_name[p->at[1].type])
         return false;
     n = parser_type_length(p, 0);
     if (n == 0)
@@ -607,6 +609,8 @@ parse_statement_inner(struct parser *p)
     (void)parse_modifiers(p);
     if (parser_is(p, T_NAME) && p->at[1].type == T_COLON && p->inside == 0)
         return parse_labelled(p);
+    if (parser_is(p, T_NAME) && !follows_type_name[p->at[1].type])
+        return parse_command(p); /* most of them: echo 'x', a = b */
     if (parser_is(p, T_AT))
         return parse_annotation(p);
     if (parser_starts_trait(p))
