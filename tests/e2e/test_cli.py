@@ -29,7 +29,7 @@ class CommandLine(unittest.TestCase):
         cls.port, cls.listener = free_port(), free_port()
         cls.env = {k: v for k, v in os.environ.items() if not k.startswith("AWS_") and not k.startswith("NARU_")}
         cls.env.update(DOCKER_HOST=harness.DOCKER.host, NARU_DATA_DIR=str(cls.data), HOME=str(cls.dir))
-        cls.addClassCleanup(lambda: cls.naru("down", "--purge"))
+        cls.addClassCleanup(cls.down)
         cls.up()
         lines = [line for line in cls.naru("env").stdout.splitlines() if line.startswith("export ")]
         cls.step_env = dict(cls.env, AWS_PAGER="", PATH=f"{cls.data}/bin:{cls.env['PATH']}",
@@ -39,6 +39,13 @@ class CommandLine(unittest.TestCase):
     def naru(cls, *args, env=None):
         return subprocess.run([str(harness.BINARY), *args], env=env or cls.env, stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, text=True, timeout=300)
+
+    @classmethod
+    def down(cls, env=None):
+        """Of what it leaves (HAProxy outlives every server) nobody else would know."""
+        done = cls.naru("down", "--purge", env=env)
+        if done.returncode != 0:
+            raise AssertionError(f"naru down --purge: {done.returncode}\n{done.stdout}\n{done.stderr}")
 
     @classmethod
     def up(cls):
@@ -191,6 +198,7 @@ class CommandLine(unittest.TestCase):
         self.settle()
         mine = self.containers_of_tasks()
         self.assertTrue(mine)
+        self.addCleanup(self.down, env)
         self.assertEqual(self.naru("up", "--server-only", "--port", port, env=env).returncode, 0)
         self.assertTrue((data / "credentials.json").exists())
         record = self.dir / "record.json"
