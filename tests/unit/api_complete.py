@@ -3,9 +3,10 @@
 """Which members, values and errors of the ECS operations does no test drive?
 
 usage: api_complete.py PROGRAM...     the test programs built on api_world.h
+       api_complete.py --record PROGRAM    runs one of them as the test that it is, and keeps what it drove beside it
 
-Runs the programs with NARU_API_RECORD naming a file: api_world.h writes every call and its answer there. Compares that with
-the tables that the server answers by (src/api/models/ecs.json), with what ECS answers (ecs_answers.json: members, types,
+Runs those of the programs of which nothing was kept, with NARU_API_RECORD naming a file: api_world.h writes every call and its
+answer there. Compares that with the tables that the server answers by (src/api/models/ecs.json), with what ECS answers (ecs_answers.json: members, types,
 errors), and with the tests' own text. Of each built operation these have to be driven, or to stand in api_allowed.txt with
 a reason:
 
@@ -178,23 +179,46 @@ class Seen:
         return self.driven | {item for item in self.shown if item.partition(">")[2] in self.words}
 
 
-def run(tables, program):
-    seen = Seen(tables, program)
-    with tempfile.NamedTemporaryFile(mode="r", suffix=f".{program.name}") as record:
-        done = subprocess.run([str(program)], env=dict(os.environ, NARU_API_RECORD=record.name),
+def kept(program):
+    return program.with_name(f"{program.name}.calls")
+
+
+def record(program):
+    """The whole of a run that went well is kept, or nothing."""
+    kept(program).unlink(missing_ok=True)
+    with tempfile.NamedTemporaryFile(dir=program.parent, suffix=f".{program.name}") as calls:
+        status = subprocess.run([str(program.absolute())], env=dict(os.environ, NARU_API_RECORD=calls.name), check=False).returncode
+        if status == 0:
+            os.link(calls.name, kept(program))
+    return 1 if status < 0 else status
+
+
+def lines_of(program):
+    """What the run before this one kept, once; or of a run of its own."""
+    if kept(program).exists() and kept(program).stat().st_mtime >= program.stat().st_mtime:
+        text = kept(program).read_text()
+        kept(program).unlink()
+        return text.split("\n")[:-1]
+    with tempfile.NamedTemporaryFile(mode="r", suffix=f".{program.name}") as calls:
+        done = subprocess.run([str(program)], env=dict(os.environ, NARU_API_RECORD=calls.name),
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
         if done.returncode != 0:
             sys.exit(f"{program.name} fails:\n{done.stdout[-3000:]}")
-        for line in record:
-            target, given, answer = line.rstrip("\n").split("\t")
-            try:
-                decoded = json.loads(given)
-            except ValueError:
-                decoded = None
-            if target == "=":
-                seen.expected(decoded)
-            elif target.startswith(tables.inputs["target_prefix"]):
-                seen.call(target.rpartition(".")[2], decoded, json.loads(answer))
+        return calls.read().split("\n")[:-1]
+
+
+def run(tables, program):
+    seen = Seen(tables, program)
+    for line in lines_of(program):
+        target, given, answer = line.split("\t")
+        try:
+            decoded = json.loads(given)
+        except ValueError:
+            decoded = None
+        if target == "=":
+            seen.expected(decoded)
+        elif target.startswith(tables.inputs["target_prefix"]):
+            seen.call(target.rpartition(".")[2], decoded, json.loads(answer))
     return seen
 
 
@@ -228,6 +252,8 @@ def compare(wanted, seen, allowed):
 
 
 def main():
+    if sys.argv[1] == "--record":
+        return record(pathlib.Path(sys.argv[2]))
     tables = Tables()
     wanted = Wanted(tables).all
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
