@@ -341,19 +341,21 @@ putting_name(struct putting *p, struct err *err)
     for (size_t i = 0; i < p->m->reference_count; i++)
         if (!reference_check(p->reg, p->region, p->repository, &p->m->references[i], err))
             return false;
-    p->restores = image_is_archived(p->reg, p->region, p->repository, str_of(p->digest));
+    cleanup_json struct json *record = NULL; /* none, or a damaged one */
+    (void)!image_record_read(p->reg, p->region, p->repository, str_of(p->digest), &record, NULL);
+    p->restores = record_is_archived(record);
     if (!conditions_check(p->reg, p->region, p->repository, p->put, p->digest, err) ||
         !tag_check(p, &r, &p->tag_state, err) ||
         !quota_image_fits(p->reg, p->region, p->repository, p->digest, p->m, (int64_t)p->put->manifest.len, err) ||
         !blob_name(p->reg, &p->blob, &is_new, err))
         return false;
     p->charged = is_new ? 0 : p->charged;
-    const bool was_image = file_exists(p->record.path);
+    const bool was_image = record != NULL || file_exists(p->record.path);
     const uint64_t reckoned = quota_reckoned(p->reg, p->region, p->repository);
     const bool is_named = (p->m->subject[0] == '\0' ||
                            referrer_link(p->reg, p->region, p->repository, str_of(p->m->subject),
                                          str_of(p->digest), err)) &&
-                          ((!p->restores && was_image) || disk_name(&p->record, err)) &&
+                          ((!p->restores && record != NULL) || disk_name(&p->record, err)) &&
                           (p->put->tag == NULL || p->tag_state != TAG_FREE || disk_name(&p->tag, err));
     views_tell_image(p->reg, p->region, p->repository, p->digest);
     if (p->put->tag != NULL)

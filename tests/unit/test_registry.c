@@ -310,6 +310,24 @@ TEST(an_image_that_cannot_be_read_is_said_and_the_others_are_listed)
     CHECK(strstr(said, path) != NULL);
 }
 
+TEST(an_image_whose_record_is_damaged_is_whole_when_it_is_pushed_again)
+{
+    REGISTRY(w);
+    struct err err = {0};
+    cleanup(strbuf_done) struct strbuf bytes = {0};
+    char digest[REGISTRY_DIGEST_SIZE], again[REGISTRY_DIGEST_SIZE], type[REGISTRY_MEDIA_TYPE_SIZE];
+    cleanup_json struct json *image = NULL;
+
+    CHECK(put_image(w.reg, "my-app", "v1", "one", digest));
+    cleanup_free char *record = image_record_path(w.reg, REGION, "my-app", str_of(digest));
+    CHECK(file_write_atomic(record, STR("{"), 0640, &err));
+    CHECK(!registry_manifest_get(w.reg, REGION, "my-app", "v1", &bytes, again, type, &err));
+    CHECK(put_image(w.reg, "my-app", "v1", "one", again));
+    CHECK_TEXT(again, digest);
+    CHECK(registry_manifest_get(w.reg, REGION, "my-app", "v1", &bytes, again, type, &err));
+    CHECK(registry_image_get(w.reg, REGION, "my-app", "v1", &image, &err));
+}
+
 TEST(a_new_repository_inherits_nothing)
 {
     REGISTRY(w);
