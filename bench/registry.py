@@ -117,9 +117,13 @@ class Figures:
     def median(self, name, server):
         return statistics.median(self.samples[name][server])
 
+    @staticmethod
+    def ratio(own, other):
+        return f"ratio {own / other:.2f}" if other > 0 else "no ratio"  # a peer may take no memory more
+
     def line(self, what, name, unit, peers, wanted):
         own = self.median(name, "naru")
-        text = ", ".join(f"{peer} {self.median(name, peer):.3g} (ratio {own / self.median(name, peer):.2f})" for peer in peers)
+        text = ", ".join(f"{peer} {self.median(name, peer):.3g} ({self.ratio(own, self.median(name, peer))})" for peer in peers)
         print(f"registry   {what}: naru {own:.3g} {unit}, {text}; wanted: {wanted}", flush=True)
 
 
