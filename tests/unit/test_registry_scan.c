@@ -763,32 +763,78 @@ wait_for_complete(struct world *w)
     }
 }
 
+struct held { /* a scanner that has begun to read a pipe, and two images that were asked for meanwhile */
+    char digests[2][REGISTRY_DIGEST_SIZE];
+    char *pipe;
+    int writer;
+};
+
 /* Until somebody writes into the pipe, the start reads what was asked for before; so there is room for one only. */
+static struct held
+scanner_hold(struct world *w)
+{
+    static const char *const types[] = {OCI_CONFIG, "application/vnd.docker.container.image.v1+json"};
+    struct held held = {0};
+    struct err err = {0};
+
+    database_import(w, CURL);
+    image_push(w, OCI_CONFIG, (const struct entry[]){{"hello", "world", 0, 0}, {0}});
+    cleanup_free char *folder = repository_path(w->reg, REGION, "my-app", "_scans");
+    held.pipe = text_format("%s/%s", folder, w->digest + 7);
+    CHECK(mkdir(folder, 0750) == 0 && mkfifo(held.pipe, 0600) == 0);
+    w->reg->scan_limit = 1;
+    registry_start_scanning(w->reg, w->dir);
+    held.writer = open(held.pipe, O_WRONLY | O_CLOEXEC); /* it has begun to read */
+    for (size_t i = 0; i < ARRAY_COUNT(types); i++) {
+        image_push(w, types[i], debian_image);
+        text_copy_all(held.digests[i], sizeof held.digests[i], w->digest);
+        CHECK(registry_scan_request(w->reg, REGION, "my-app", w->digest, &err));
+    }
+    return held;
+}
+
+static void
+scanner_release(struct held *held)
+{
+    CHECK(unlink(held->pipe) == 0 && close(held->writer) == 0);
+    free(held->pipe);
+}
+
+static void
+both_complete(struct world *w, const struct held *held)
+{
+    for (size_t i = 0; i < ARRAY_COUNT(held->digests); i++) {
+        text_copy_all(w->digest, sizeof w->digest, held->digests[i]);
+        wait_for_complete(w);
+    }
+}
+
 TEST(what_a_full_queue_has_no_room_for_is_scanned_when_it_has)
 {
     REGISTRY(w);
-    static const char *const types[] = {OCI_CONFIG, "application/vnd.docker.container.image.v1+json"};
-    char digests[ARRAY_COUNT(types)][REGISTRY_DIGEST_SIZE];
+    struct held held = scanner_hold(&w);
+
+    scanner_release(&held);
+    both_complete(&w, &held);
+}
+
+/* What cannot be kept would be found on disk again, and scanned again, for as long as the disk is full. */
+TEST(a_full_disk_has_nothing_scanned_again_and_again)
+{
+    REGISTRY(w);
+    struct held held = scanner_hold(&w);
     struct err err = {0};
 
-    database_import(&w, CURL);
-    image_push(&w, OCI_CONFIG, (const struct entry[]){{"hello", "world", 0, 0}, {0}});
-    cleanup_free char *folder = repository_path(w.reg, REGION, "my-app", "_scans");
-    cleanup_free char *pipe = text_format("%s/%s", folder, w.digest + 7);
-    CHECK(mkdir(folder, 0750) == 0 && mkfifo(pipe, 0600) == 0);
-    w.reg->scan_limit = 1;
-    registry_start_scanning(w.reg, w.dir);
-    const int writer = open(pipe, O_WRONLY | O_CLOEXEC); /* it has begun to read */
-    for (size_t i = 0; i < ARRAY_COUNT(types); i++) {
-        image_push(&w, types[i], debian_image);
-        text_copy_all(digests[i], sizeof digests[i], w.digest);
-        CHECK(registry_scan_request(w.reg, REGION, "my-app", w.digest, &err));
-    }
-    CHECK(unlink(pipe) == 0 && close(writer) == 0);
-    for (size_t i = 0; i < ARRAY_COUNT(types); i++) {
-        text_copy_all(w.digest, sizeof w.digest, digests[i]);
-        wait_for_complete(&w);
-    }
+    CHECK(rmdir(w.reg->uploads_dir) == 0); /* nothing can be stored */
+    const struct log_catch log = log_catch_begin();
+    scanner_release(&held);
+    clock_sleep_ms(200);
+    CHECK(mkdir(w.reg->uploads_dir, 0750) == 0);
+    cleanup_free char *said = log_catch_end(&log);
+    const char *first = strstr(said, "registry.scan_not_kept");
+    CHECK(first == NULL || strstr(first + 1, "registry.scan_not_kept") == NULL);
+    CHECK(registry_scan_request(w.reg, REGION, "my-app", held.digests[0], &err));
+    both_complete(&w, &held);
 }
 
 static void

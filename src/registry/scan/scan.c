@@ -35,6 +35,7 @@ struct scanner {
     struct scan_job *first, **last; /* those that wait */
     int count;
     bool has_left_out; /* some for which there was no room, and which are PENDING on disk only */
+    bool keeps_nothing; /* the last result could not be stored: those would be read, and scanned, again and again */
     struct scan_job *running;
     atomic_bool is_stopping;
 };
@@ -177,7 +178,8 @@ scan(struct scanner *s, const struct scan_job *job, struct json *document, struc
     return scan_judge(osv, &found, is_stopping, s, document, err);
 }
 
-static void
+/* False: what it found could not be kept, and it is PENDING on disk as it was. */
+static bool
 job_run(struct scanner *s, const struct scan_job *job)
 {
     cleanup_json struct json *document = json_object();
@@ -189,16 +191,18 @@ job_run(struct scanner *s, const struct scan_job *job)
         json_set(document, "description", json_text(err.message));
     }
     if (is_stopping(s))
-        return; /* it is still PENDING on disk */
+        return false;
     json_set(document, "completedAt", json_int(clock_wall_ms()));
-    if (manifest_is_linked(s->reg, job->region, job->repository, str_of(job->digest)) &&
-        !document_store(s->reg, job, document, &store_err))
+    const bool is_kept = !manifest_is_linked(s->reg, job->region, job->repository, str_of(job->digest)) ||
+                         document_store(s->reg, job, document, &store_err);
+    if (!is_kept)
         log_error("registry.scan_not_kept", "repository=%s digest=%s error=%s", job->repository,
                   job->digest, log_quote(store_err.message));
     log_info("registry.scanned", "repository=%s digest=%s status=%s findings=%zu took_ms=%lld",
              job->repository, job->digest, json_get_cstr(document, "status", ""),
              json_size(json_get(document, "findings")),
              (long long)(clock_monotonic_ms() - start_ms));
+    return is_kept;
 }
 
 /* ---- the queue ---- */
@@ -246,7 +250,7 @@ static bool
 dequeue(struct scanner *s, struct scan_job **job_out)
 {
     pthread_mutex_lock(&s->lock);
-    while (s->first == NULL && !s->has_left_out && !atomic_load(&s->is_stopping))
+    while (s->first == NULL && (!s->has_left_out || s->keeps_nothing) && !atomic_load(&s->is_stopping))
         pthread_cond_wait(&s->changed, &s->lock);
     const bool goes_on = !atomic_load(&s->is_stopping);
     struct scan_job *job = goes_on ? s->first : NULL;
@@ -328,8 +332,9 @@ scanner_run(void *arg)
             resume(s);
             continue;
         }
-        job_run(s, job);
+        const bool is_kept = job_run(s, job);
         pthread_mutex_lock(&s->lock);
+        s->keeps_nothing = !is_kept;
         s->running = NULL;
         pthread_mutex_unlock(&s->lock);
         free(job);
