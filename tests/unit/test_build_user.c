@@ -337,6 +337,66 @@ TEST(two_branches_are_two_users_and_a_rebuild_is_the_same)
     expect_result(&w, "web", 3, "SUCCESS");
 }
 
+#define FIRST_READERS 4
+
+struct first_reader {
+    struct run run;
+    struct build_user user;
+    const char *repository;
+    pthread_barrier_t *start;
+    bool may;
+};
+
+static void *
+read_first(void *of)
+{
+    struct first_reader *r = of;
+    struct err err;
+
+    (void)pthread_barrier_wait(r->start);
+    r->may = build_user_may_read(&r->run, r->repository, &err);
+    return NULL;
+}
+
+/* The repository's group is chosen then; one that another build had been let in by before stays. */
+TEST(builds_that_are_the_first_of_a_repository_at_once_all_may_read_it)
+{
+    cleanup(world_done) struct world w = {0};
+    cleanup_free char *repository = NULL;
+    struct first_reader readers[FIRST_READERS] = {0};
+    pthread_t threads[FIRST_READERS];
+    pthread_barrier_t start;
+    struct runner_config config = {0};
+    struct build_rights rights;
+    struct stat st;
+
+    if (!has_users())
+        return;
+    world_init(&w);
+    build_rights_default(&rights, false);
+    config.rights = &rights;
+    config.home = w.data;
+    repository = git_remote_path(w.data, "first");
+    CHECK(file_make_dirs(repository, 0755, NULL));
+    CHECK(pthread_barrier_init(&start, NULL, FIRST_READERS) == 0);
+    for (size_t i = 0; i < FIRST_READERS; i++) {
+        readers[i].run.config = &config;
+        readers[i].run.user = &readers[i].user;
+        readers[i].repository = repository;
+        readers[i].start = &start;
+        CHECK(pthread_create(&threads[i], NULL, read_first, &readers[i]) == 0);
+    }
+    for (size_t i = 0; i < FIRST_READERS; i++)
+        CHECK(pthread_join(threads[i], NULL) == 0);
+    pthread_barrier_destroy(&start);
+    CHECK(stat(repository, &st) == 0);
+    for (size_t i = 0; i < FIRST_READERS; i++) {
+        CHECK(readers[i].may);
+        CHECK_EQ(readers[i].user.id.group_count, 1);
+        CHECK_EQ(readers[i].user.id.groups[0], st.st_gid);
+    }
+}
+
 TEST(the_operator_says_who_builds_are)
 {
     cleanup(world_done) struct world w = {0};

@@ -673,20 +673,22 @@ build_user_is_own(const struct run *run, struct str entry)
             str_starts(entry, STR("LOGNAME=")) || str_starts(entry, STR("GIT_CONFIG_GLOBAL=")));
 }
 
-/* Which a repository of another range, or none, gets now. */
+/* One of another range, or none, is replaced; looked at and given as one, since each build that is let in
+ * by it is to be let in by what the repository has afterwards. */
 static bool
-give_group(const struct run *run, const char *repository, gid_t *gid, struct err *err)
+repository_group(const struct run *run, const char *repository, struct stat *st, struct err *err)
 {
     const struct build_rights *r = run->config->rights;
     uint32_t id;
-    bool ok = true;
+    bool ok;
 
     pthread_mutex_lock(&choosing);
-    if (*gid < r->first || *gid > r->last) {
+    ok = stat(repository, st) == 0 || err_errno(err, "cannot look at '%s'", repository);
+    if (ok && (st->st_gid < r->first || st->st_gid > r->last)) {
         ok = free_id(run, &id, err) &&
              (chown(repository, (uid_t)-1, id) == 0 ||
               err_errno(err, "cannot give '%s' to the group %u", repository, (unsigned)id));
-        *gid = ok ? id : *gid;
+        st->st_gid = ok ? id : st->st_gid;
     }
     pthread_mutex_unlock(&choosing);
     return ok;
@@ -701,9 +703,7 @@ build_user_may_read(struct run *run, const char *repository, struct err *err)
 
     if (id == NULL)
         return true;
-    if (stat(repository, &st) != 0)
-        return err_errno(err, "cannot look at '%s'", repository);
-    if (!give_group(run, repository, &st.st_gid, err))
+    if (!repository_group(run, repository, &st, err))
         return false;
     if ((st.st_mode & 07777) != 0750 && chmod(repository, 0750) != 0)
         return err_errno(err, "cannot set the mode of '%s'", repository);
