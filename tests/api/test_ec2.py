@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import socket
+import statistics
 import subprocess
 import time
 import unittest
@@ -149,13 +150,15 @@ class Groups(Case):
         harness.wait_until("a listener", listens, 10, 0.01)
         self.assertFalse(is_in())
         office = dict(IpProtocol="tcp", FromPort=port, ToPort=port, IpRanges=[{"CidrIp": "127.0.0.0/8"}])
+        took = []
         for _ in range(5):
             began = time.monotonic()
             self.ec2.authorize_security_group_ingress(GroupId=other, IpPermissions=[office])
             harness.wait_until("it is in", is_in, 5, 0.001)
-            self.assertLess(time.monotonic() - began, 1)
+            took.append(time.monotonic() - began)
             self.ec2.revoke_security_group_ingress(GroupId=other, IpPermissions=[office])
             harness.wait_until("it is out", lambda: not is_in(), 5, 0.001)
+        self.assertLess(statistics.median(took), 1)
         self.ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[
             dict(office, FromPort=port - 1, ToPort=port - 1)])
         time.sleep(0.2)

@@ -177,14 +177,13 @@ check_verdict(struct app *t, enum target_state state, const char *reason, const 
 TEST(the_first_answer_counts_at_once)
 {
     struct app t = {.answer = "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n"};
-    struct watch w = {0};
+    struct watch w = {.interval_s = 60};
 
     app_start(&t);
     watch_start(&w, t.port);
-    wait_until_said(&w, TARGET_healthy, 1000);
+    wait_until_said(&w, TARGET_healthy, 1000); /* not an interval later */
     watch_stop(&w);
     app_stop(&t);
-    CHECK(w.said_ms - w.began_ms < 1000); /* not an interval later */
     CHECK_TEXT(w.reason, "");
     CHECK(strncmp(t.request, "GET /ping?x=1 HTTP/1.1\r\nHost: 127.0.0.1:", 40) == 0);
     CHECK(strstr(t.request, "\r\nUser-Agent: ELB-HealthChecker/2.0\r\n") != NULL);
