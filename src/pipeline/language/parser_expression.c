@@ -99,9 +99,27 @@ parse_named(struct parser *p)
     return n;
 }
 
+/* Beside words and texts a name may be whatever brackets hold, and a number without a sign. */
+static bool
+may_be_name(const struct node *n, enum token_type first)
+{
+    switch (n->type) {
+    case N_GSTRING:
+    case N_LIST:
+    case N_MAP:
+    case N_CLOSURE:
+        return true;
+    case N_DECIMAL:
+        return first == T_DECIMAL;
+    default:
+        return n->is_block_arg;
+    }
+}
+
 static struct node *
 parse_argument(struct parser *p)
 {
+    const enum token_type first = p->at->type;
     struct node *n;
 
     if (is_named_argument(p))
@@ -114,7 +132,7 @@ parse_argument(struct parser *p)
         return n;
     }
     n = parse_expression(p);
-    if (parser_is(p, T_COLON) && (n->type == N_GSTRING || n->is_block_arg)) {
+    if (parser_is(p, T_COLON) && may_be_name(n, first)) {
         struct node *named = node_new(p, N_NAMED, p->at);
         named->a = n;
         parser_next(p);
