@@ -41,7 +41,7 @@ struct access_files {
     struct open_file *open;
     struct crew *crew;
 
-    pthread_mutex_t lock; /* of what follows: the crew's thread adds what it compressed */
+    pthread_mutex_t lock; /* of what follows, and of folders: the crew's thread adds what it compressed */
     struct kept_file *kept;
     size_t kept_count, kept_capacity;
     int64_t kept_bytes;
@@ -270,6 +270,23 @@ open_file_free(struct open_file *o)
     free(o);
 }
 
+/* As one: the crew's thread removes folders that are empty. */
+static bool
+make_file(struct access_files *f, struct open_file *o, struct err *err)
+{
+    cleanup_free char *path = text_format("%s/.%s.log", o->folder, o->name);
+    bool ok;
+
+    pthread_mutex_lock(&f->lock);
+    ok = file_make_dirs(o->folder, 0750, err);
+    if (ok) {
+        o->fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
+        ok = o->fd >= 0 || err_errno(err, "cannot make '%s'", path);
+    }
+    pthread_mutex_unlock(&f->lock);
+    return ok;
+}
+
 static struct open_file *
 open_new(struct access_files *f, const struct access_place *p, char *key, int64_t now_ms, struct err *err)
 {
@@ -278,14 +295,7 @@ open_new(struct access_files *f, const struct access_place *p, char *key, int64_
     o->key = key;
     o->end_ms = (now_ms / INTERVAL_MS + 1) * INTERVAL_MS;
     name_file(f, p, o);
-    cleanup_free char *path = text_format("%s/.%s.log", o->folder, o->name);
-    if (!file_make_dirs(o->folder, 0750, err)) {
-        open_file_free(o);
-        return NULL;
-    }
-    o->fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
-    if (o->fd < 0) {
-        err_errno(err, "cannot make '%s'", path);
+    if (!make_file(f, o, err)) {
         open_file_free(o);
         return NULL;
     }

@@ -129,6 +129,25 @@ TEST(the_oldest_files_go_when_the_budget_is_used_up)
     CHECK_TEXT(nothing, "0\n"); /* nor empty folders */
 }
 
+/* Each is beyond the budget as soon as it is compressed: the first of its folders to go is what the next one waits for,
+ * the others go on another thread while it makes them anew. */
+TEST(a_folder_that_goes_with_its_last_file_is_there_for_the_next_one)
+{
+    cleanup(folder_remove) struct folder folder = folder_new();
+    struct access_files *f = files_of(&folder, /* budget_bytes= */ 1);
+    cleanup_free char *day =
+        text_format("%s/logs/team/a/AWSLogs/000000000000/elasticloadbalancing/ap-northeast-2/2018/07/02", folder.path);
+
+    for (int i = 0; i < 20; i++) {
+        access_files_write(f, &shop, STR("entry\n"), NOON + i * FIVE_MINUTES);
+        access_files_turn(f, NOON + (i + 1) * FIVE_MINUTES);
+        while (file_exists(day))
+            ;
+    }
+    CHECK_EQ(access_files_lost(f), 0);
+    access_files_free(f);
+}
+
 TEST(entries_that_cannot_be_written_are_counted)
 {
     cleanup(folder_remove) struct folder folder = folder_new();
