@@ -82,6 +82,7 @@ struct runner_container {
     char reason[REASON_SIZE];
     char stop_signal[32];
     enum health_status health;
+    bool health_is_newer; /* an event told it while a job was busy, which may have looked before */
     char health_log[HEALTH_LOG_SIZE];
     struct network_binding bindings[BINDINGS_MAX];
     int binding_count;

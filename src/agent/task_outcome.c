@@ -52,12 +52,14 @@ apply_running(struct runner *r, struct runner_container *c, const struct docker_
 {
     if (!c->is_running) {
         c->started_at_ms = clock_monotonic_ms();
+        c->health_is_newer = false; /* of the run before */
         if (c != &r->containers[PAUSE_INDEX])
             container_logs_follow(r->agent->logs, r->agent->info.api_minor, r->id, c->plan.name, c->id, c->has_tty);
     }
     c->is_running = c->has_run = true;
     c->was_running_when_lost = false;
-    c->health = c->plan.has_health_check ? s->health : HEALTH_UNKNOWN;
+    if (!c->health_is_newer) /* else events go on to tell it */
+        c->health = c->plan.has_health_check ? s->health : HEALTH_UNKNOWN;
     c->binding_count = s->binding_count;
     memcpy(c->bindings, s->bindings, sizeof(c->bindings));
     if (s->address[0] != '\0') {

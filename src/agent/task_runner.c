@@ -33,12 +33,19 @@ total(const struct runner *r)
 /* ---- what is due ---- */
 
 static void
+begin_job(struct runner_container *c)
+{
+    c->is_busy = true;
+    c->health_is_newer = false;
+}
+
+static void
 dispatch(struct runner *r, int index, job_work *work, job_done *done, struct crew *crew)
 {
     struct runner_container *c = runner_at(r, index);
     struct job *job = job_new(r->agent, r, index, work, done);
 
-    c->is_busy = true;
+    begin_job(c);
     memcpy(job->id, c->id, sizeof(job->id));
     if (work == job_image)
         job->is_cancelled = &r->cancels_pulls;
@@ -51,7 +58,7 @@ send_signal(struct runner *r, int index, const char *name)
     struct runner_container *c = runner_at(r, index);
     struct job *job = job_new(r->agent, r, index, job_signal, outcome_signal);
 
-    c->is_busy = true;
+    begin_job(c);
     memcpy(job->id, c->id, sizeof(job->id));
     (void)text_copy(job->signal, sizeof(job->signal), str_of(name));
     job_post(job, r->agent->quick);
@@ -420,6 +427,7 @@ runner_event(struct runner *r, const struct docker_event *event)
         if (event->type == DOCKER_HEALTH && c->is_running && c->plan.has_health_check) {
             r->is_dirty = r->is_dirty || c->health != event->health;
             c->health = event->health;
+            c->health_is_newer = c->is_busy;
         } else if (event->type == DOCKER_START && (c->is_running || c->is_busy)) {
             continue; /* our own start, or its echo */
         } else if (!c->is_stopped) {

@@ -326,6 +326,21 @@ world_wait_health(struct world *w, const char *id, enum health_status health, in
     return wait_for(w, id, -1, (int)health, seconds);
 }
 
+struct told
+world_wait_report(struct world *w, const char *id, int count, int seconds)
+{
+    const int64_t deadline = clock_monotonic_ms() + seconds * 1000 * CHECK_PATIENCE / 2;
+
+    pthread_mutex_lock(&w->lock);
+    const struct told *t = find_task(w, id);
+    while (t->reports < count)
+        if (!wait_turn(w, deadline))
+            check_fail(__FILE__, __LINE__, "task %s: %d reports, want %d", id, t->reports, count);
+    const struct told copy = *t;
+    pthread_mutex_unlock(&w->lock);
+    return copy;
+}
+
 void
 world_wait_connected(struct world *w, bool is_connected, int seconds)
 {

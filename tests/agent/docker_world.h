@@ -58,6 +58,7 @@ struct told *world_task(struct world *w, const char *id);
 /* Waits until the task has this status and gives a copy; fails the test after `seconds`. */
 struct told world_wait(struct world *w, const char *id, enum task_status status, int seconds);
 struct told world_wait_health(struct world *w, const char *id, enum health_status health, int seconds);
+struct told world_wait_report(struct world *w, const char *id, int count, int seconds); /* that many were made */
 void world_wait_connected(struct world *w, bool is_connected, int seconds);
 /* "GET / HTTP/1.0" to the address, the whole answer; empty if it cannot be reached. */
 void world_get(const char *address, int port, struct strbuf *out);

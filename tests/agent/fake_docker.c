@@ -18,6 +18,7 @@ struct fake_container {
     struct json *labels, *ports;
     int state; /* 0 created, 1 running, 2 exited */
     int exit_code;
+    const char *health; /* or NULL: it is not looked after */
 };
 
 struct fake_docker {
@@ -109,6 +110,10 @@ describe(const struct fake_container *c)
         json_set(state, "StartedAt", json_text("2026-01-02T03:04:05.000000000Z"));
     if (c->state == 2)
         json_set(state, "FinishedAt", json_text("2026-01-02T03:04:06.000000000Z"));
+    if (c->health != NULL) {
+        json_set(state, "Health", json_object());
+        json_set(json_get(state, "Health"), "Status", json_text(c->health));
+    }
     json_set(j, "Config", config);
     json_set(config, "Labels", json_ref(c->labels));
     struct json *network = json_object();
@@ -459,6 +464,42 @@ fake_docker_end_pull(struct fake_docker *f)
     pthread_mutex_lock(&f->lock);
     CHECK(f->hung >= 0);
     pull(f, f->hung, FAKE_NONE);
+    f->hung = -1;
+    pthread_mutex_unlock(&f->lock);
+}
+
+static struct fake_container *
+find_part(struct fake_docker *f, const char *name_part)
+{
+    for (int i = 0; i < f->container_count; i++)
+        if (strstr(f->containers[i].name, name_part) != NULL)
+            return &f->containers[i];
+    abort();
+}
+
+void
+fake_docker_set_health(struct fake_docker *f, const char *name_part, const char *health)
+{
+    cleanup_free char *action = text_format("health_status: %s", health);
+
+    pthread_mutex_lock(&f->lock);
+    find_part(f, name_part)->health = health;
+    send_event(f, find_part(f, name_part), action);
+    pthread_mutex_unlock(&f->lock);
+}
+
+void
+fake_docker_end_look(struct fake_docker *f, const char *name_part, const char *health)
+{
+    struct fake_container then;
+
+    pthread_mutex_lock(&f->lock);
+    CHECK(f->hung >= 0);
+    then = *find_part(f, name_part);
+    then.health = health;
+    cleanup_json struct json *j = describe(&then);
+    cleanup_free char *text = json_format(j);
+    answer(f->hung, 200, text, FAKE_NONE);
     f->hung = -1;
     pthread_mutex_unlock(&f->lock);
 }

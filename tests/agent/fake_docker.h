@@ -27,6 +27,10 @@ void fake_docker_vanish(struct fake_docker *f);           /* stops listening, br
 /* The next `count` requests whose "METHOD /path" contains `part` meet the fault. */
 void fake_docker_fault(struct fake_docker *f, const char *part, enum fake_fault fault, int count);
 void fake_docker_end_pull(struct fake_docker *f); /* answers the pull that met FAKE_HANG after all */
+/* `health` as Docker calls it: "starting", "healthy", "unhealthy". */
+void fake_docker_set_health(struct fake_docker *f, const char *name_part, const char *health); /* and sends the event */
+/* Answers the inspection that met FAKE_HANG after all, with the health that the container had then. */
+void fake_docker_end_look(struct fake_docker *f, const char *name_part, const char *health);
 void fake_docker_set_image(struct fake_docker *f, int is_present);
 void fake_docker_hang(struct fake_docker *f, int hangs);  /* accepts, never answers */
 void fake_docker_exit(struct fake_docker *f, const char *name_part, int code, int tells); /* a container ends; `tells` sends the event */

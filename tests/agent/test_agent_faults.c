@@ -13,6 +13,7 @@
 #define T1 "11111111111111111111111111111111"
 #define T2 "22222222222222222222222222222222"
 #define PLAIN "{'containerDefinitions':[{'name':'app','image':'local:1','memory':64}]}"
+#define CHECKED "{'containerDefinitions':[{'name':'app','image':'local:1','memory':64,'healthCheck':{'command':['CMD','true']}}]}"
 
 static struct fake_docker *fake;
 static struct world *w;
@@ -288,6 +289,33 @@ TEST(broken_events_do_no_harm)
     const struct told t = world_wait(w, T1, TASK_STOPPED, 10);
     CHECK_EQ(t.containers[0].exit_code, 2);
     end();
+}
+
+/* Docker says nothing more about a health that stays as it is. */
+static void
+check_health_told_meanwhile(const char *before, const char *now, enum health_status expected)
+{
+    cleanup_free char *event = text_format("{\"Type\":\"container\",\"Action\":\"oom\",\"Actor\":{\"ID\":\"%064d\","
+                                           "\"Attributes\":{\"naru.task\":\"" T1 "\"}}}\n", 1);
+
+    begin(true);
+    world_start(w, T1, CHECKED, NULL, false);
+    (void)world_wait(w, T1, TASK_RUNNING, 10);
+    const int looks = fake_docker_count(fake, "/json");
+    fake_docker_fault(fake, "/json", FAKE_HANG, 1);
+    fake_docker_send_event(fake, event);
+    wait_for_calls("/json", looks + 1);
+    fake_docker_set_health(fake, "app", now);
+    const int reports = world_wait_health(w, T1, expected, 10).reports;
+    fake_docker_end_look(fake, "app", before);
+    CHECK_EQ(world_wait_report(w, T1, reports + 1, 10).health, expected);
+    end();
+}
+
+TEST(what_was_looked_at_before_an_event_is_older_than_the_event)
+{
+    check_health_told_meanwhile("starting", "healthy", HEALTH_HEALTHY);
+    check_health_told_meanwhile("healthy", "unhealthy", HEALTH_UNHEALTHY);
 }
 
 TEST(a_stop_while_docker_is_away_happens_afterwards)
