@@ -213,6 +213,25 @@ view_close(struct view *v)
     free(v);
 }
 
+static bool
+told_read(struct view *v, const struct json *tags, const struct json *images, struct err *err)
+{
+    for (void *it = json_first(tags); it != NULL; it = json_next(tags, it))
+        if (!tag_read_again(v, json_key(it), err))
+            return false;
+    for (void *it = json_first(images); it != NULL; it = json_next(images, it))
+        if (!image_read_again(v, json_key(it), err))
+            return false;
+    return true;
+}
+
+static void
+told_add(struct json *told, const struct json *more)
+{
+    for (void *it = json_first(more); it != NULL; it = json_next(more, it))
+        json_set(told, json_key(it), json_bool(true));
+}
+
 bool
 view_refresh(struct view *v, struct err *err)
 {
@@ -221,13 +240,14 @@ view_refresh(struct view *v, struct err *err)
     v->told_tags = json_object();
     v->told_images = json_object();
     pthread_mutex_unlock(&v->reg->views_lock);
-    for (void *it = json_first(tags); it != NULL; it = json_next(tags, it))
-        if (!tag_read_again(v, json_key(it), err))
-            return false;
-    for (void *it = json_first(images); it != NULL; it = json_next(images, it))
-        if (!image_read_again(v, json_key(it), err))
-            return false;
-    return true;
+    if (told_read(v, tags, images, err))
+        return true;
+    /* Who asks next, of another image perhaps, must not be answered as of before. */
+    pthread_mutex_lock(&v->reg->views_lock);
+    told_add(v->told_tags, tags);
+    told_add(v->told_images, images);
+    pthread_mutex_unlock(&v->reg->views_lock);
+    return false;
 }
 
 pthread_mutex_t *

@@ -600,3 +600,29 @@ TEST(a_view_is_read_beside_pushes_and_hears_of_them)
     CHECK(view_index_of(v, one, ALL_INDEXES) == NULL);
     CHECK_EQ(tags_seen(v, index), 0);
 }
+
+/* A lifecycle policy goes on with the next image, of which it must know that somebody has tagged it. */
+TEST(what_a_view_heard_of_and_could_not_read_it_reads_the_next_time)
+{
+    REGISTRY(w);
+    cleanup(view_close_) struct view *v = NULL;
+    char one[REGISTRY_DIGEST_SIZE], two[REGISTRY_DIGEST_SIZE], index[REGISTRY_DIGEST_SIZE];
+    struct err err = {0};
+    const size_t one_size = put_small(&w, "one", NULL, one);
+    cleanup_free char *of_one = text_format(
+        "{\"schemaVersion\":2,\"mediaType\":\"" OCI_INDEX "\",\"manifests\":[{\"mediaType\":\"" OCI_MANIFEST
+        "\",\"digest\":\"%s\",\"size\":%zu}]}", one, one_size);
+    cleanup_free char *tag = text_format("%s/registry/" REGION "/my-app/_tags/kept", w.dir);
+    cleanup_free char *aside = text_format("%s/kept", w.dir);
+
+    CHECK(view_open(w.reg, REGION, "my-app", &v, &err));
+    put_manifest(&w, of_one, "list", index);
+    CHECK(put_image(w.reg, "my-app", "kept", "two", two));
+    CHECK(rename(tag, aside) == 0 && mkdir(tag, 0700) == 0);
+    CHECK(!view_refresh(v, &err));
+    CHECK(rmdir(tag) == 0 && rename(aside, tag) == 0);
+    CHECK(view_refresh(v, &err));
+    CHECK_EQ(tags_seen(v, two), 1);
+    CHECK_EQ(tags_seen(v, index), 1);
+    CHECK_TEXT(view_index_of(v, one, ACTIVE_INDEXES), index);
+}
