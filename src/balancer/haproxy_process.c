@@ -283,9 +283,12 @@ spawn(struct haproxy_process *p, struct err *err)
     /* Stale ones would be taken for answers, or refuse the bind. */
     unlink(p->admin_socket);
     unlink(p->master_socket);
+    unlink(p->pid_file);
     haproxy_process_trim_log(p);
     p->log_offset = file_size(p->log_file);
-    if (!process_spawn_detached(argv, p->folder, p->log_file, &pid, err))
+    /* A full disk may have no room for its number, and is no reason to serve nobody. */
+    if (!process_spawn_detached(argv, p->folder, p->log_file, p->pid_file, &pid, err) &&
+        !process_spawn_detached(argv, p->folder, p->log_file, /* pid_file= */ NULL, &pid, err))
         return false;
     if (!watch(p, pid))
         return err_errno(err, "cannot watch HAProxy");
@@ -334,10 +337,22 @@ haproxy_process_reload(struct haproxy_process *p, const char *fingerprint)
 
 /* ---- finding a running one ---- */
 
-/* The master's pid as the pid file has it, if that very process still lives. */
-static pid_t
-read_pid_file(const char *path)
+/* Of one whose start nobody saw to its end there is the number only, which may be somebody else's by now. */
+static bool
+is_in_folder(pid_t pid, const char *folder)
 {
+    cleanup_free char *link = text_format("/proc/%d/cwd", (int)pid);
+    struct stat its, ours;
+
+    return stat(link, &its) == 0 && stat(folder, &ours) == 0 && its.st_dev == ours.st_dev && its.st_ino == ours.st_ino;
+}
+
+/* The master's pid as the pid file has it, if that very process still lives. Whether it lives is asked last: a child of
+ * ours, which may have that number by now, is somebody else's to reap. */
+static pid_t
+read_pid_file(const char *folder)
+{
+    cleanup_free char *path = text_format("%s/haproxy.pid", folder);
     cleanup(strbuf_done) struct strbuf text = {0};
     struct str rest, word;
     int64_t pid, want;
@@ -346,19 +361,18 @@ read_pid_file(const char *path)
     if (!file_read(path, 100, &text, NULL))
         return 0;
     rest = str_trim(strbuf_str(&text));
-    if (!str_split(&rest, ' ', &word) || !str_to_i64(word, &pid) || !str_to_i64(rest, &want) ||
-        pid <= 0 || pid > INT32_MAX)
+    if (!str_split(&rest, ' ', &word) || !str_to_i64(word, &pid) || pid <= 0 || pid > INT32_MAX)
         return 0;
-    if (!process_is_alive((pid_t)pid) || !process_start_time((pid_t)pid, &start_time) ||
-        start_time != (uint64_t)want)
-        return 0;
-    return (pid_t)pid;
+    const bool is_it = rest.at == NULL ? is_in_folder((pid_t)pid, folder)
+                                       : str_to_i64(rest, &want) && process_start_time((pid_t)pid, &start_time) &&
+                                             start_time == (uint64_t)want;
+    return is_it && process_is_alive((pid_t)pid) ? (pid_t)pid : 0;
 }
 
 bool
 haproxy_process_adopt(struct haproxy_process *p, struct haproxy_info *info_out)
 {
-    const pid_t known = read_pid_file(p->pid_file);
+    const pid_t known = read_pid_file(p->folder);
     const int64_t deadline_ms = clock_monotonic_ms() + ADOPT_MS;
     struct haproxy_processes processes;
 
@@ -478,11 +492,9 @@ wait_for_end(pid_t pid, int64_t limit_ms)
 bool
 haproxy_process_stop(const char *folder, bool *was_running, struct err *err)
 {
-    cleanup_free char *pid_file = text_format("%s/haproxy.pid", folder);
     cleanup_free char *master_socket = text_format("%s/master.sock", folder);
     struct haproxy_processes processes = {0};
-    const pid_t master =
-        ask_processes(master_socket, &processes, NULL) ? processes.master : read_pid_file(pid_file);
+    const pid_t master = ask_processes(master_socket, &processes, NULL) ? processes.master : read_pid_file(folder);
 
     *was_running = master != 0;
     if (master == 0)

@@ -150,7 +150,7 @@ start_server(struct up *u, struct err *err)
                    ? err_context(err, "run as root, or keep naru's data elsewhere (--data-dir DIR, NARU_DATA_DIR)")
                    : false;
     /* Its number first: if we end here, down still finds it. */
-    if (!process_spawn_detached(argv, "/", log, &pid, err) ||
+    if (!process_spawn_detached(argv, "/", log, /* pid_file= */ NULL, &pid, err) ||
         !local_pid_write(pid_file, pid, err) || !wait_for_server(u, pid, log, err))
         return false;
     u->has_changed = true;

@@ -274,7 +274,7 @@ process_result_done(struct process_result *r)
 }
 
 bool
-process_spawn_detached(const char *const *argv, const char *directory, const char *log_path,
+process_spawn_detached(const char *const *argv, const char *directory, const char *log_path, const char *pid_file,
                        pid_t *pid_out, struct err *err)
 {
     cleanup_close int in = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -288,7 +288,8 @@ process_spawn_detached(const char *const *argv, const char *directory, const cha
                                         .directory = directory,
                                         .fds = {in, log, log},
                                         .fd_count = 3,
-                                        .new_session = true};
+                                        .new_session = true,
+                                        .pid_file = pid_file};
     return process_start(&start, pid_out, err);
 }
 

@@ -50,8 +50,9 @@ struct process_result {
 bool process_run(const struct process_spec *spec, struct process_result *out, struct err *err) MUST_CHECK;
 void process_result_done(struct process_result *r);
 
-/* Starts a daemon of its own session that outlives us; stdout and stderr go to `log_path`. */
-bool process_spawn_detached(const char *const *argv, const char *directory, const char *log_path,
+/* Starts a daemon of its own session that outlives us; stdout and stderr go to `log_path`. `pid_file` (may be NULL, must
+ * not be there yet) has its number before it is the program: also if we are killed just then. */
+bool process_spawn_detached(const char *const *argv, const char *directory, const char *log_path, const char *pid_file,
                             pid_t *pid_out, struct err *err) MUST_CHECK;
 /* The same with an environment (NULL: ours) and descriptors for 0, 1, 2 and 3; it leads a session. */
 struct process_session {

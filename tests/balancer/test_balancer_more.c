@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* More stories: weights, growth, what goes wrong around HAProxy. */
+#include <limits.h>
 #include <signal.h>
+#include <sys/inotify.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include "balancer/haproxy_process.h"
 #include "balancer/world.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "io/file.h"
+#include "io/process.h"
 
 #define WEIGHTED(one, two)                                         \
     "[{\"Type\":\"forward\",\"ForwardConfig\":{\"TargetGroups\":[" \
@@ -737,5 +741,110 @@ TEST(a_reload_is_done_when_the_old_worker_takes_nobody_any_more)
     WAIT_FOR(atomic_load(&o.ready) == 2, 5000);
     for (int i = 0; i < 20; i++)
         CHECK_EQ(client_once(port, "GET", "/").status, 202);
+    end_process(&o, &guard, dir);
+}
+
+/* ---- found again ---- */
+
+static pid_t
+sleeper_in(const struct outcome *o, const char *directory)
+{
+    static const char *const argv[] = {"sleep", "60", NULL};
+    cleanup_free char *pid_file = text_format("%s/haproxy.pid", o->folder);
+    cleanup_free char *log = text_format("%s/haproxy.log", o->folder);
+    struct err err;
+    pid_t pid;
+
+    unlink(pid_file);
+    CHECK(process_spawn_detached(argv, directory, log, pid_file, &pid, &err));
+    return pid;
+}
+
+static void
+write_pid(const struct outcome *o, pid_t pid, uint64_t start_time)
+{
+    cleanup_free char *pid_file = text_format("%s/haproxy.pid", o->folder);
+    cleanup_free char *text = text_format("%d %llu\n", (int)pid, (unsigned long long)start_time);
+    struct err err;
+
+    CHECK(file_write_atomic(pid_file, str_of(text), 0600, &err));
+}
+
+/* The name of the first file made or renamed in there that begins so. */
+static void
+wait_for_file(int watch, const char *start, char out[static NAME_MAX + 1])
+{
+    char events[4096] __attribute__((aligned(__alignof__(struct inotify_event))));
+
+    for (out[0] = '\0'; out[0] == '\0';) {
+        const ssize_t size = read(watch, events, sizeof(events));
+        CHECK(size > 0);
+        for (ssize_t at = 0; at < size && out[0] == '\0';) {
+            const struct inotify_event *e = (const void *)(events + at);
+            if (e->len > 0 && strncmp(e->name, start, strlen(start)) == 0)
+                snprintf(out, NAME_MAX + 1, "%s", e->name);
+            at += (ssize_t)(sizeof(*e) + e->len);
+        }
+    }
+}
+
+static pid_t
+zombie_make(void)
+{
+    siginfo_t info;
+    pid_t pid;
+
+    fflush(stdout);
+    pid = fork();
+    if (pid == 0)
+        _exit(7);
+    CHECK(pid > 0 && waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT) == 0);
+    return pid;
+}
+
+/* Its number comes by the process itself, before naru, which may be killed just then, writes down whose it is. */
+TEST(a_haproxy_whose_start_nobody_saw_to_the_end_is_found)
+{
+    static struct outcome o;
+    struct guard guard;
+    char dir[48], first[NAME_MAX + 1];
+    bool was_running;
+    struct err err;
+
+    begin_process(&o, &guard, dir);
+    cleanup_close int watch = inotify_init1(IN_CLOEXEC);
+    write_config(&o, "first", "");
+    CHECK(watch >= 0 && inotify_add_watch(watch, o.folder, IN_CREATE | IN_MOVED_TO) >= 0);
+    loop_call_and_wait(o.loop, do_start, &o);
+    wait_for_file(watch, "haproxy.pid", first);
+    CHECK_TEXT(first, "haproxy.pid"); /* as the process makes it, and not beside it, as naru does */
+    WAIT_FOR(atomic_load(&o.ready) == 1, 5000);
+    CHECK(haproxy_process_stop(o.folder, &was_running, &err) && was_running);
+    WAIT_FOR(atomic_load(&o.died) == 1, 5000);
+    const pid_t ours = sleeper_in(&o, o.folder);
+    CHECK(haproxy_process_stop(o.folder, &was_running, &err) && was_running);
+    CHECK(!process_is_alive(ours));
+    const pid_t other = sleeper_in(&o, "/"); /* the number is somebody else's by now */
+    CHECK(haproxy_process_stop(o.folder, &was_running, &err) && !was_running);
+    CHECK(process_is_alive(other));
+    process_kill_group(other, SIGKILL);
+    CHECK(waitpid(other, NULL, 0) == other);
+    end_process(&o, &guard, dir);
+}
+
+TEST(whose_number_a_haproxy_once_had_is_left_to_who_started_him)
+{
+    static struct outcome o;
+    struct guard guard;
+    char dir[48];
+    bool was_running;
+    int status;
+    struct err err;
+
+    begin_process(&o, &guard, dir);
+    const pid_t child = zombie_make();
+    write_pid(&o, child, 1);
+    CHECK(haproxy_process_stop(o.folder, &was_running, &err) && !was_running);
+    CHECK(waitpid(child, &status, WNOHANG) == child && WEXITSTATUS(status) == 7);
     end_process(&o, &guard, dir);
 }

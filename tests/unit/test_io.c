@@ -537,16 +537,30 @@ TEST(output_is_delivered_as_it_comes)
     CHECK_EQ(r.output.len, 0);
 }
 
+/* As it is read where nobody is left who started it. */
+static pid_t
+pid_of(const char *path)
+{
+    cleanup(strbuf_done) struct strbuf text = {0};
+    int64_t pid;
+
+    MUST(file_read(path, 100, &text, &err));
+    CHECK(str_to_i64(str_trim(strbuf_str(&text)), &pid));
+    return (pid_t)pid;
+}
+
 TEST(a_detached_process_lives_in_its_own_session)
 {
     cleanup(scratch_done) struct scratch dir = scratch_new();
     const char *const argv[] = {"sh", "-c", "echo started; exec sleep 40", NULL};
     cleanup(strbuf_done) struct strbuf log = {0};
     const char *path = in_scratch(&dir, "log");
+    cleanup_free char *pid_file = text_format("%s.pid", path);
     uint64_t start_time = 0, again = 0;
     pid_t pid = 0;
 
-    MUST(process_spawn_detached(argv, "/", path, &pid, &err));
+    MUST(process_spawn_detached(argv, "/", path, pid_file, &pid, &err));
+    CHECK_EQ(pid_of(pid_file), pid);
     CHECK(process_is_alive(pid));
     CHECK_EQ(getsid(pid), pid);
     CHECK(process_start_time(pid, &start_time) && process_start_time(pid, &again));
