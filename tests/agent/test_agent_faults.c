@@ -264,9 +264,10 @@ TEST(a_docker_that_hangs_is_noticed_and_comes_back)
     fake_docker_hang(fake, true);
     world_wait_connected(w, false, 40);
     CHECK_EQ(world_task(w, T1)->status, TASK_RUNNING);
+    const int reports = world_task(w, T1)->reports;
     fake_docker_hang(fake, false);
     world_wait_connected(w, true, 40);
-    clock_sleep_ms(500); /* it is looked at again, and runs */
+    CHECK_EQ(world_wait_report(w, T1, reports + 1, 10).status, TASK_RUNNING); /* it was looked at again */
     fake_docker_exit(fake, "app", 4, true);
     const struct told t = world_wait(w, T1, TASK_STOPPED, 10);
     CHECK_EQ(t.containers[0].exit_code, 4);

@@ -340,10 +340,9 @@ TEST(a_foreign_listener_on_the_port_is_respected)
     log_set_level(LOG_ERROR + 1);
     w->port = stranger->port;
     world_register(w, app);
-    clock_sleep_ms(600);
-    CHECK(!balancer_is_ready(w->balancer));
     char why[200];
-    CHECK(balancer_problem(w->balancer, why, sizeof(why)));
+    WAIT_FOR(balancer_problem(w->balancer, why, sizeof(why)), 5000);
+    CHECK(!balancer_is_ready(w->balancer));
     CHECK(strstr(why, "another program listens on it") != NULL);
     for (int i = 0; i < 10; i++)
         CHECK_TEXT(client_once(stranger->port, "GET", "/").body, "app2");

@@ -240,8 +240,9 @@ TEST(a_blob_is_touched_once_a_second_at_most)
     CHECK(blob_touch(w.reg, str_of(digest), NULL));
     CHECK(modified_ms(w.reg, digest) < clock_wall_ms() + HOUR_MS / 2);
     cleanup_free char *layer = digest_of(STR("one"));
+    const int64_t asked_ms = clock_wall_ms();
     age_blob(w.reg, layer, HOUR_MS + BLOB_TOUCH_MS / 2); /* the last question may have been asked later */
-    leases_renew(w.reg, REGION, "my-app", clock_wall_ms() - HOUR_MS);
+    leases_renew(w.reg, REGION, "my-app", asked_ms - HOUR_MS);
     CHECK(modified_ms(w.reg, layer) > clock_wall_ms() - HOUR_MS / 2);
     CHECK(registry_image_delete(w.reg, REGION, "my-app", "v1", NULL, &err));
     const int64_t now_ms = clock_wall_ms();

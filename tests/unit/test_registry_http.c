@@ -402,7 +402,8 @@ raw_connect(const struct world *w)
     return fd;
 }
 
-static void
+/* Sends the beginning of a body; whoever closes what it gives leaves half-way. */
+static int
 raw_half_body(const struct world *w, const char *method, const char *path, int announced,
               const char *sent)
 {
@@ -412,9 +413,22 @@ raw_half_body(const struct world *w, const char *method, const char *path, int a
                     method, path, w->token, announced, sent);
 
     CHECK_EQ(write(fd, text, strlen(text)), strlen(text));
-    clock_sleep_ms(100);
-    close(fd);
-    clock_sleep_ms(100);
+    return fd;
+}
+
+static bool
+shell_says(const char *command, const char *want)
+{
+    cleanup_free char *said = check_shell(command);
+    return str_is(str_trim(str_of(said)), want);
+}
+
+static void
+wait_for_shell(const char *command, const char *said)
+{
+    for (int i = 0; i < 100 * CHECK_PATIENCE && !shell_says(command, said); i++)
+        clock_sleep_ms(10);
+    CHECK(shell_says(command, said));
 }
 
 /* push-6 */
@@ -427,7 +441,9 @@ TEST(a_truncated_upload_is_not_a_blob_but_can_go_on)
     CHECK_EQ(ask(&w, "POST", "/v2/my-app/blobs/uploads/", STR(""), NULL, NULL, &a), 202);
     cleanup_free char *location = text_dup(header(&a, "Location"));
     cleanup_free char *finish = text_format("%s?digest=%s", location, digest);
-    raw_half_body(&w, "PUT", finish, 10, "01234");
+    cleanup_free char *halves = text_format("find %s/blobs/uploads -type f -size 5c | wc -l", w.dir);
+    close(raw_half_body(&w, "PUT", finish, 10, "01234"));
+    wait_for_shell(halves, "1");
     cleanup_free char *blob = text_format("/v2/my-app/blobs/%s", digest);
     CHECK_EQ(ask(&w, "HEAD", blob, (struct str){0}, NULL, NULL, &a), 404);
     CHECK_EQ(ask(&w, "GET", location, (struct str){0}, NULL, NULL, &a), 204);
@@ -438,10 +454,16 @@ TEST(a_truncated_upload_is_not_a_blob_but_can_go_on)
 
     cleanup_free char *other = digest_of(STR("other"));
     cleanup_free char *post = text_format("/v2/my-app/blobs/uploads/?digest=%s", other);
-    raw_half_body(&w, "POST", post, 5, "oth");
-    CHECK_EQ(files_in(&w, "blobs"), 1);
+    cleanup_free char *files = text_format("find %s/blobs -type f | wc -l", w.dir);
+    int fd = raw_half_body(&w, "POST", post, 5, "oth");
+    wait_for_shell(files, "2");
+    close(fd);
+    wait_for_shell(files, "1");
     cleanup_free char *put = text_format("/v2/my-app/manifests/v1");
-    raw_half_body(&w, "PUT", put, 500, "{\"schemaVersion\":2");
+    fd = raw_half_body(&w, "PUT", put, 500, "{\"schemaVersion\":2");
+    clock_sleep_ms(100); /* if it is slow, nothing is shown */
+    close(fd);
+    clock_sleep_ms(100);
     CHECK_EQ(files_in(&w, "registry/" REGION "/my-app/_manifests"), 0);
 }
 
@@ -500,13 +522,6 @@ child_kill(pid_t pid)
 {
     CHECK(kill(pid, SIGKILL) == 0);
     CHECK(waitpid(pid, NULL, 0) == pid);
-}
-
-static bool
-shell_says(const char *command, const char *want)
-{
-    cleanup_free char *said = check_shell(command);
-    return str_is(str_trim(str_of(said)), want);
 }
 
 /* "half" was acknowledged. The client asks how far it came, brings the rest, and the digest of the whole is

@@ -552,7 +552,7 @@ scan_end(struct world *w)
 {
     struct json *scan = NULL;
     struct err err = {0};
-    const int64_t end_ms = clock_monotonic_ms() + 60000;
+    const int64_t end_ms = clock_monotonic_ms() + 24000 * CHECK_PATIENCE;
 
     for (;;) {
         CHECK(registry_scan_get(w->reg, REGION, "my-app", w->digest, &scan, &err));
@@ -674,6 +674,8 @@ TEST(a_database_about_other_packages_is_none)
     CHECK(strstr(json_get_cstr(nothing, "description", ""), "UnsupportedImageError") != NULL);
 }
 
+#define MANY (2 * SCAN_FINDINGS_MAX + 1) /* then the worst are chosen twice */
+
 /* All are counted, the worst are kept. */
 TEST(more_findings_than_are_kept)
 {
@@ -686,7 +688,7 @@ TEST(more_findings_than_are_kept)
                         "\"package\":{\"ecosystem\":"
                         "\"PyPI\",\"name\":\"a\"},\"ranges\":[{\"type\":\"ECOSYSTEM\",\"events\":[{"
                         "\"introduced\":\"0\"}]}]}]}");
-    for (int i = 0; i < 25000; i++)
+    for (int i = 0; i < MANY; i++)
         strbuf_addf(&many, "a==%d\n", i);
     image_push(
         &w, OCI_CONFIG,
@@ -697,7 +699,7 @@ TEST(more_findings_than_are_kept)
     cleanup_json struct json *scan = scan_end(&w);
     CHECK_TEXT(json_get_cstr(scan, "status", ""), "COMPLETE");
     CHECK_EQ(json_get_i64(json_get(scan, "counts"), "CRITICAL", 0), 1);
-    CHECK_EQ(json_get_i64(json_get(scan, "counts"), "UNDEFINED", 0), 25000);
+    CHECK_EQ(json_get_i64(json_get(scan, "counts"), "UNDEFINED", 0), MANY);
     CHECK_EQ(json_size(json_get(scan, "findings")), SCAN_FINDINGS_MAX);
     CHECK_TEXT(json_get_cstr(json_at(json_get(scan, "findings"), 0), "name", ""), "CVE-2024-1");
     CHECK(strstr(json_get_cstr(scan, "description", ""),
