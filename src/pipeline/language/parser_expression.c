@@ -109,10 +109,8 @@ may_be_name(const struct node *n, enum token_type first)
     case N_MAP:
     case N_CLOSURE:
         return true;
-    case N_DECIMAL:
-        return first == T_DECIMAL;
     default:
-        return n->is_block_arg;
+        return n->is_block_arg || (n->type == N_DECIMAL && first == T_DECIMAL);
     }
 }
 
