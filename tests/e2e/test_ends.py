@@ -67,7 +67,7 @@ class Story:
     def create(self):
         self.ecs.create_service(
             cluster="ends", serviceName=self.name, taskDefinition=self.definitions["v1"], desiredCount=1,
-            loadBalancers=[self.balancing()],
+            loadBalancers=[self.balancing()], healthCheckGracePeriodSeconds=600,  # "slow" goes on until it is stopped
             deploymentConfiguration=dict(STRATEGIES[self.strategy], strategy=self.strategy, deploymentCircuitBreaker={
                 "enable": True, "rollback": True, "thresholdConfiguration": {"type": "COUNT", "value": 2}}))
 
