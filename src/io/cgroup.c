@@ -19,6 +19,7 @@
 #define SHARES_V1 "512"
 #define WEIGHT_V2 "50"
 #define OURS "naru"
+#define MAKE_TRIES 20
 #define OWNER "trusted.naru.owner"
 #define KEPT "naru/kept" /* those that may outlive their group */
 
@@ -169,13 +170,10 @@ see_controllers(struct tree *t)
         t->has = controllers_in(str_trim(strbuf_str(&text)), ' ');
 }
 
+/* The folder that all groups of all narus of the machine lie in. */
 static bool
-make_in(struct tree *t, const char *name)
+make_ours(const struct tree *t, const char *ours)
 {
-    cleanup_free char *ours = text_format("%s/" OURS, t->mount);
-
-    if (t->is_v2)
-        hand_down(t->mount);
     if (mkdir(ours, 0755) == 0)
         (void)(t->is_v2 ? write_value(ours, "cpu.weight", WEIGHT_V2)
                         : write_value(ours, "cpu.shares", SHARES_V1));
@@ -183,11 +181,28 @@ make_in(struct tree *t, const char *name)
         return false;
     if (t->is_v2)
         hand_down(ours);
-    t->path = text_format("%s/%s", ours, name);
-    if (!make_folder(t->path))
-        return false;
-    see_controllers(t);
     return true;
+}
+
+static bool
+make_in(struct tree *t, const char *name)
+{
+    cleanup_free char *ours = text_format("%s/" OURS, t->mount);
+    bool is_made = false;
+
+    if (t->is_v2)
+        hand_down(t->mount);
+    t->path = text_format("%s/%s", ours, name);
+    for (int i = 0; i < MAKE_TRIES && !is_made; i++) {
+        if (!make_ours(t, ours))
+            return false;
+        is_made = make_folder(t->path);
+        if (!is_made && errno != ENOENT)
+            return false; /* else another naru has just removed ours as empty */
+    }
+    if (is_made)
+        see_controllers(t);
+    return is_made;
 }
 
 static void

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "check.h"
 
+#include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include "base/clock.h"
@@ -109,6 +111,45 @@ TEST(a_limit_without_its_controller_is_named_and_the_group_is_made)
     CHECK_EQ(use.memory_peak_bytes, -1);
     CHECK_EQ(use.killed, -1);
     cgroup_free(g);
+    CHECK(file_remove_tree(f.root, &err));
+}
+
+struct other {
+    const char *mounts;
+    atomic_bool is_over;
+};
+
+static void *
+forget_all_along(void *arg)
+{
+    struct other *o = arg;
+
+    while (!atomic_load(&o->is_over))
+        cgroup_forget_all(o->mounts);
+    return NULL;
+}
+
+/* One that is purged removes the folder of all, if nothing is in it. */
+TEST(a_group_is_made_while_another_naru_goes)
+{
+    const struct cgroup_limits none = {0};
+    cleanup(strbuf_done) struct strbuf lacking = {0};
+    struct other other = {0};
+    pthread_t thread;
+    struct fake f;
+
+    fake_init(&f, "pids\n");
+    CHECK(file_remove_tree(f.group, &err));
+    other.mounts = f.mounts;
+    CHECK(pthread_create(&thread, NULL, forget_all_along, &other) == 0);
+    for (int i = 0; i < 100; i++) {
+        struct cgroup *g = cgroup_make(f.mounts, "build-2", &none, &lacking, &err);
+        CHECK(g != NULL);
+        CHECK(cgroup_remove(g));
+        cgroup_free(g);
+    }
+    atomic_store(&other.is_over, true);
+    CHECK(pthread_join(thread, NULL) == 0);
     CHECK(file_remove_tree(f.root, &err));
 }
 
