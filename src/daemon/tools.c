@@ -45,6 +45,7 @@ copy(const char *from, const char *to, struct err *err)
     return rename(fresh, to) == 0 || err_errno(err, "cannot rename '%s'", fresh);
 }
 
+/* They are there all along: steps that went on while naru was restarted start them, too. */
 static bool
 link_all(const char *data_dir, const char *program, struct err *err)
 {
@@ -52,10 +53,13 @@ link_all(const char *data_dir, const char *program, struct err *err)
 
     for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
         cleanup_free char *path = text_format("%s/bin/%s", data_dir, names[i]);
-        if (unlink(path) < 0 && errno != ENOENT)
-            return err_errno(err, "cannot replace '%s'", path);
-        if (symlink(program, path) < 0)
-            return err_errno(err, "cannot link '%s'", path);
+        cleanup_free char *fresh = text_format("%s.new", path);
+        if (unlink(fresh) < 0 && errno != ENOENT)
+            return err_errno(err, "cannot replace '%s'", fresh);
+        if (symlink(program, fresh) < 0)
+            return err_errno(err, "cannot link '%s'", fresh);
+        if (rename(fresh, path) < 0)
+            return err_errno(err, "cannot rename '%s'", fresh);
     }
     return true;
 }

@@ -2,6 +2,8 @@
 /* What a data directory keeps of the machine and of the installation from its first start on. */
 #include "daemon/config.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -282,4 +284,42 @@ TEST(tools_are_linked_where_builds_can_have_no_users)
     CHECK(file_make_dirs(bin, 0755, NULL));
     CHECK_EQ(within(65536, link_tools), 0);
     CHECK(file_remove_tree(within_config.data_dir, NULL));
+}
+
+struct step {
+    const char *tool;
+    atomic_bool is_over;
+    int missed;
+};
+
+static void *
+look_all_along(void *arg)
+{
+    struct step *s = arg;
+
+    while (!atomic_load(&s->is_over))
+        s->missed += access(s->tool, F_OK) != 0;
+    return NULL;
+}
+
+TEST(tools_are_there_while_naru_is_started_again)
+{
+    cleanup_free char *bin = NULL, *tool = NULL;
+    struct step step = {0};
+    struct config c;
+    pthread_t thread;
+    struct err err;
+
+    make_directory(&c);
+    bin = text_format("%s/bin", c.data_dir);
+    tool = text_format("%s/docker", bin);
+    step.tool = tool;
+    CHECK(file_make_dirs(bin, 0755, NULL) && tools_link(c.data_dir, &err));
+    CHECK(pthread_create(&thread, NULL, look_all_along, &step) == 0);
+    for (int i = 0; i < 50; i++)
+        CHECK(tools_link(c.data_dir, &err));
+    atomic_store(&step.is_over, true);
+    CHECK(pthread_join(thread, NULL) == 0);
+    CHECK_EQ(step.missed, 0);
+    CHECK(file_remove_tree(c.data_dir, NULL));
 }
