@@ -332,7 +332,7 @@ may_be_unfinished(struct registry *reg, const char *region, const char *name, co
     return false;
 }
 
-/* One image's trouble is not the others'; without the tags and the indexes of all, none can be finished. */
+/* One image's trouble is not the others'; without the tags of all, none can be finished. */
 static bool
 repository_finish(struct registry *reg, const char *region, const char *name, struct err *err)
 {

@@ -131,3 +131,12 @@ blob_read(struct registry *reg, struct str digest, struct strbuf *out, struct er
     cleanup_free char *path = blob_path(reg, digest);
     return file_read(path, REGISTRY_MANIFEST_MAX, out, err);
 }
+
+bool
+blob_read_whole(struct registry *reg, struct str digest, struct strbuf *out, struct err *err)
+{
+    return blob_read(reg, digest, out, err) &&
+           (digest_is_of(digest, strbuf_str(out)) ||
+            err_set(err, ERR_INTERNAL, "the bytes of the manifest '" STR_FMT "' are not those of its digest",
+                    STR_ARG(digest)));
+}

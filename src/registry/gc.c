@@ -107,14 +107,6 @@ set_done(struct digest_set *set)
     free(set->used);
 }
 
-/* What a damaged manifest named cannot be known, and must not go. */
-static bool
-is_whole(struct str bytes, struct str digest, struct err *err)
-{
-    return digest_is_of(digest, bytes) ||
-           err_set(err, ERR_INTERNAL, "the bytes of a manifest are not those of its digest");
-}
-
 /* Whether `digest` can be a manifest: what an index of a kind that we do not know names may be a
  * layer of any size, or not be here at all. */
 static bool
@@ -135,7 +127,7 @@ manifest_mark(struct collection *c, struct str digest, struct err *err)
     set_add(&c->marks, digest_hex(digest));
     if (set_has(&c->read, digest_hex(digest)))
         return true;
-    if (!blob_read(c->reg, digest, &bytes, err) || !is_whole(strbuf_str(&bytes), digest, err))
+    if (!blob_read_whole(c->reg, digest, &bytes, err)) /* what it named cannot be known, and must not go */
         return err_context(err, "marking '" STR_FMT "'", STR_ARG(digest));
     manifest_guess(strbuf_str(&bytes), &arena, &m);
     for (size_t i = 0; i < m.reference_count; i++) {

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "io/file.h"
 #include "registry/internal.h"
 #include "registry/manifest.h"
@@ -117,6 +118,12 @@ image_record_find(const struct registry *reg, const char *region, const char *na
     return false;
 }
 
+void
+image_is_damaged(const char *repository, const char *digest, const struct err *why)
+{
+    log_error("registry.image_damaged", "repository=%s digest=%s error=%s", repository, digest, log_quote(why->message));
+}
+
 bool
 image_manifest_read(struct registry *reg, const char *region, const char *repository, const char *reference,
               bool archived_too, struct strbuf *bytes_out, char digest_out[static REGISTRY_DIGEST_SIZE],
@@ -131,10 +138,8 @@ image_manifest_read(struct registry *reg, const char *region, const char *reposi
     *is_archived_out = record_is_archived(record);
     if (*is_archived_out && !archived_too)
         return image_archived(repository, digest, err);
-    if (!blob_read(reg, str_of(digest), bytes_out, err))
+    if (!blob_read_whole(reg, str_of(digest), bytes_out, err))
         return false;
-    if (!digest_is_of(str_of(digest), strbuf_str(bytes_out)))
-        return err_set(err, ERR_INTERNAL, "the bytes of the manifest '%s' are not those of its digest", digest);
     if (media_type_out != NULL)
         snprintf(media_type_out, REGISTRY_MEDIA_TYPE_SIZE, "%s",
                  json_get_cstr(record, "mediaType", ""));
@@ -596,7 +601,7 @@ image_remove(struct registry *reg, const char *region, const char *repository,
     const uint64_t reckoned = quota_reckoned(reg, region, repository);
     const bool is_removed = disk_remove(path, err);
     views_tell_image(reg, region, repository, digest);
-    if (is_removed)
+    if (is_removed && json_get(image, "mediaType") != NULL)
         quota_manifest_went(reg, region, repository, digest, json_get_cstr(image, "mediaType", ""), reckoned);
     else
         quota_manifests_changed(reg, region, repository);
@@ -627,14 +632,32 @@ registry_tag_delete(struct registry *reg, const char *region, const char *reposi
     return tag_remove(reg, region, repository, tag, err);
 }
 
-/* As the lists have it, under the lock. */
-static bool
-view_image(const struct view *v, const char *digest, struct json **out, struct err *err)
+/* What the bytes of its manifest still say of an image whose record is damaged. */
+static struct json *
+record_of_bytes(struct registry *reg, const char *digest)
 {
-    if (!image_record_read(v->reg, v->region, v->repository, str_of(digest), out, err))
-        return false;
-    image_finish(v->reg, v->region, v->repository, digest, *out, view_tags(v, digest));
-    return true;
+    cleanup(strbuf_done) struct strbuf bytes = {0};
+    struct json *record = json_object();
+
+    if (!blob_read_whole(reg, str_of(digest), &bytes, NULL))
+        return record;
+    cleanup_json struct json *document = json_parse(strbuf_str(&bytes), NULL);
+    const char *subject = json_get_cstr(json_get(document, "subject"), "digest", "");
+    if (digest_is_valid(str_of(subject)))
+        json_set(record, "subject", json_text(subject));
+    return record;
+}
+
+/* As the lists have it, under the lock. Who deletes a damaged one need not make it whole first. */
+static struct json *
+view_image(const struct view *v, const char *digest)
+{
+    struct json *image;
+
+    if (!image_record_read(v->reg, v->region, v->repository, str_of(digest), &image, NULL))
+        image = record_of_bytes(v->reg, digest);
+    image_finish(v->reg, v->region, v->repository, digest, image, view_tags(v, digest));
+    return image;
 }
 
 bool
@@ -642,12 +665,11 @@ view_image_delete(struct view *v, const char *reference, struct json *removed_ou
 {
     struct registry *const reg = v->reg;
     cleanup(unlock_) pthread_mutex_t *lock UNUSED = view_lock(v);
-    cleanup_json struct json *image = NULL;
     char digest[REGISTRY_DIGEST_SIZE];
 
-    if (!view_refresh(v, err) || !registry_resolve(reg, v->region, v->repository, reference, digest, err) ||
-        !view_image(v, digest, &image, err))
+    if (!view_refresh(v, err) || !registry_resolve(reg, v->region, v->repository, reference, digest, err))
         return false;
+    cleanup_json struct json *image = view_image(v, digest);
     if (digest_is_valid(str_of(reference)))
         return view_check_unneeded(v, digest, ALL_INDEXES, err) &&
                image_remove(reg, v->region, v->repository, image, removed_out, err);

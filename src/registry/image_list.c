@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#include "base/log.h"
 #include "registry/internal.h"
 #include "registry/reference.h"
 
@@ -155,8 +154,7 @@ record_of_list(const struct registry *reg, const char *region, const char *repos
     struct err why = {0};
 
     if (!image_record_find(reg, region, repository, digest, &record, &why))
-        log_error("registry.image_damaged", "repository=%s digest=%s error=%s", repository, digest,
-                  log_quote(why.message));
+        image_is_damaged(repository, digest, &why);
     return record;
 }
 

@@ -195,6 +195,8 @@ bool blob_name(struct registry *reg, struct disk_file *f, bool *is_new_out,
                struct err *err) MUST_CHECK;
 bool blob_read(struct registry *reg, struct str digest, struct strbuf *out,
                struct err *err) MUST_CHECK;
+/* The same of a manifest on whose names something depends: it fails where the disk has other bytes by now. */
+bool blob_read_whole(struct registry *reg, struct str digest, struct strbuf *out, struct err *err) MUST_CHECK;
 
 /* ---- token.c ---- */
 struct tokens *tokens_new(void);
@@ -288,6 +290,8 @@ bool image_record_read(const struct registry *reg, const char *region, const cha
 /* The same where it may just have been removed: then `out` is NULL. */
 bool image_record_find(const struct registry *reg, const char *region, const char *name, const char *digest,
                        struct json **out, struct err *err) MUST_CHECK;
+/* Logs it: by an operation that passes over it. */
+void image_is_damaged(const char *repository, const char *digest, const struct err *why);
 /* The digest that a tag names, or "" if there is no such tag. Fails where that cannot be told: who takes
  * a tag that cannot be read for none moves one that may not move, or deletes its image. */
 bool tag_read(const struct registry *reg, const char *region, const char *name, const char *tag,
@@ -335,6 +339,7 @@ struct view {
     struct json *of_digest; /* digest: {tag: true} */
     struct json *indexes;   /* digest: {"isArchived", "names": {digest: true}} */
     struct json *named;     /* digest: {index: true} */
+    struct json *unread;    /* digest: is it archived? Of indexes, and what may be one, whose names nobody can tell */
     /* What was told and not read yet, as members; guarded by the registry's views_lock. */
     struct json *told_tags, *told_images;
     struct view *next;
@@ -345,7 +350,9 @@ bool view_refresh(struct view *v, struct err *err) MUST_CHECK;
 struct json *view_tags(const struct view *v, const char *digest); /* in order; the caller's */
 /* An index that names the image, or NULL. */
 const char *view_index_of(const struct view *v, const char *digest, enum indexes which);
-/* RESOURCE_IN_USE, naming who uses it, or CONFLICT if one of those indexes names it. */
+/* Another one, or NULL, that may name it, too, as it cannot be read. */
+const char *view_unread(const struct view *v, const char *digest, enum indexes which);
+/* RESOURCE_IN_USE, naming who uses it, or CONFLICT if one of those indexes names it, or may do so. */
 bool view_check_unneeded(const struct view *v, const char *digest, enum indexes which, struct err *err) MUST_CHECK;
 /* A tag, or the record of an image, was changed, made or removed: behind the change, under the repository's lock. */
 void views_tell_tag(struct registry *reg, const char *region, const char *repository, const char *tag);

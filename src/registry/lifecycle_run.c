@@ -14,7 +14,7 @@ is_kept(void *ctx, const char *digest)
 {
     const struct view *v = ctx;
 
-    return view_index_of(v, digest, ALL_INDEXES) != NULL ||
+    return view_index_of(v, digest, ALL_INDEXES) != NULL || view_unread(v, digest, ALL_INDEXES) != NULL ||
            image_is_in_use(v->reg, v->region, v->repository, digest, NULL);
 }
 

@@ -239,7 +239,8 @@ bool registry_manifest_put(struct registry *reg, const char *region, const char 
                            struct err *err) MUST_CHECK;
 /* By tag: removes the tag, and the image too if that was its last tag, nothing uses it and no index
  * names it. By digest: removes the image with all its tags; RESOURCE_IN_USE if it is in use,
- * CONFLICT if an index of the repository names it. `removed_out` (may be NULL) gets one
+ * CONFLICT if an index of the repository names it, or cannot be read and may. One that cannot be read goes
+ * like any other. `removed_out` (may be NULL) gets one
  * {"imageDigest","imageTag"} a removed tag, or {"imageDigest"} for an untagged image. */
 bool registry_image_delete(struct registry *reg, const char *region, const char *repository,
                            const char *reference, struct json *removed_out,

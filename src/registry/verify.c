@@ -270,7 +270,7 @@ image_verify(struct place *p, const char *hex)
     cleanup_json struct json *record = document_read(path);
     if (record == NULL) {
         if (file_exists(path))
-            problem(v, "RecordDamaged", "remove the file; then " PUSH_AGAIN,
+            problem(v, "RecordDamaged", PUSH_AGAIN ", or delete it",
                     "'%s' is no record of an image", path);
         return;
     }

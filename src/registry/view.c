@@ -2,7 +2,8 @@
 /* view.c - which tags an image has, and which indexes name it, asked of many images or before one is removed.
  * Finding out takes a file for each tag and for each image of the repository: seconds, where it has ten thousand, which
  * is too long for its lock. So it is read beside pushes; what changes meanwhile is told by name, and only that is read
- * again under the lock. */
+ * again under the lock. An image that cannot be read is passed over and said. What it names is told by the bytes of its
+ * manifest; where these are lost, too, it may name any other. */
 #include "registry/internal.h"
 #include "registry/manifest.h"
 #include "registry/reference.h"
@@ -56,6 +57,7 @@ index_forget(struct view *v, const char *digest)
     for (void *it = json_first(names); it != NULL; it = json_next(names, it))
         pair_remove(v->named, json_key(it), digest);
     json_delete(v->indexes, digest);
+    json_delete(v->unread, digest);
 }
 
 static void
@@ -75,25 +77,30 @@ index_note(struct view *v, const char *digest, bool is_archived, const struct ma
     json_set(v->indexes, digest, index);
 }
 
-static bool
-image_read_again(struct view *v, const char *digest, struct err *err)
+static void
+image_read_again(struct view *v, const char *digest)
 {
     cleanup(arena_done) struct arena arena = {0};
     cleanup(strbuf_done) struct strbuf bytes = {0};
     cleanup_json struct json *record = NULL;
     struct manifest m;
+    struct err why = {0};
 
     index_forget(v, digest);
-    if (!image_record_find(v->reg, v->region, v->repository, digest, &record, err))
-        return false;
-    const struct str type = str_of(json_get_cstr(record, "mediaType", ""));
-    if (!media_type_is_index(type))
-        return true;
-    if (!blob_read(v->reg, str_of(digest), &bytes, err) ||
-        !manifest_parse(strbuf_str(&bytes), type, &arena, &m, err))
-        return err_context(err, "reading '%s' of '%s'", digest, v->repository);
+    const bool has_record = image_record_find(v->reg, v->region, v->repository, digest, &record, &why);
+    if (has_record && !media_type_is_index(str_of(json_get_cstr(record, "mediaType", ""))))
+        return;
+    const bool is_read = blob_read_whole(v->reg, str_of(digest), &bytes, &why);
+    if (!manifest_is_linked(v->reg, v->region, v->repository, str_of(digest)))
+        return; /* removed while we read */
+    if (!has_record || !is_read)
+        image_is_damaged(v->repository, digest, &why);
+    if (!is_read) {
+        json_set(v->unread, digest, json_bool(record_is_archived(record)));
+        return;
+    }
+    manifest_guess(strbuf_str(&bytes), &arena, &m);
     index_note(v, digest, record_is_archived(record), &m);
-    return true;
 }
 
 static bool
@@ -120,9 +127,8 @@ images_read_all(struct view *v, struct err *err)
         return false;
     for (size_t i = 0; i < json_size(names); i++) {
         char digest[REGISTRY_DIGEST_SIZE];
-        if (digest_from_hex(str_of(json_cstr(json_at(names, i), "")), digest) &&
-            !image_read_again(v, digest, err))
-            return false;
+        if (digest_from_hex(str_of(json_cstr(json_at(names, i), "")), digest))
+            image_read_again(v, digest);
     }
     return true;
 }
@@ -181,6 +187,7 @@ view_open(struct registry *reg, const char *region, const char *repository, stru
     v->of_digest = json_object();
     v->indexes = json_object();
     v->named = json_object();
+    v->unread = json_object();
     v->told_tags = json_object();
     v->told_images = json_object();
     view_enter(reg, v);
@@ -208,6 +215,7 @@ view_close(struct view *v)
     json_unref(v->of_digest);
     json_unref(v->indexes);
     json_unref(v->named);
+    json_unref(v->unread);
     json_unref(v->told_tags);
     json_unref(v->told_images);
     free(v);
@@ -220,8 +228,7 @@ told_read(struct view *v, const struct json *tags, const struct json *images, st
         if (!tag_read_again(v, json_key(it), err))
             return false;
     for (void *it = json_first(images); it != NULL; it = json_next(images, it))
-        if (!image_read_again(v, json_key(it), err))
-            return false;
+        image_read_again(v, json_key(it));
     return true;
 }
 
@@ -281,6 +288,15 @@ view_index_of(const struct view *v, const char *digest, enum indexes which)
     return NULL;
 }
 
+const char *
+view_unread(const struct view *v, const char *digest, enum indexes which)
+{
+    for (void *it = json_first(v->unread); it != NULL; it = json_next(v->unread, it))
+        if (strcmp(json_key(it), digest) != 0 && (which == ALL_INDEXES || !json_truth(json_value(it), false)))
+            return json_key(it);
+    return NULL;
+}
+
 bool
 view_check_unneeded(const struct view *v, const char *digest, enum indexes which, struct err *err)
 {
@@ -290,7 +306,11 @@ view_check_unneeded(const struct view *v, const char *digest, enum indexes which
     if (image_is_in_use(v->reg, v->region, v->repository, digest, &users))
         return err_set(err, ERR_RESOURCE_IN_USE, "the image '%s' is in use by %s", digest,
                        strbuf_cstr(&users));
-    index = view_index_of(v, digest, which);
+    if ((index = view_index_of(v, digest, which)) != NULL)
+        return err_set(err, ERR_CONFLICT, "Requested image referenced by manifest list: [%s]", index);
+    index = view_unread(v, digest, which);
     return index == NULL ||
-           err_set(err, ERR_CONFLICT, "Requested image referenced by manifest list: [%s]", index);
+           err_set(err, ERR_CONFLICT,
+                   "Requested image may be referenced by manifest list: [%s], which cannot be read: push that again, or "
+                   "delete it", index);
 }

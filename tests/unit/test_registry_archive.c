@@ -626,3 +626,131 @@ TEST(what_a_view_heard_of_and_could_not_read_it_reads_the_next_time)
     CHECK_EQ(tags_seen(v, index), 1);
     CHECK_TEXT(view_index_of(v, one, ACTIVE_INDEXES), index);
 }
+
+/* ---- what cannot be read ---- */
+
+static void
+record_damage(struct world *w, const char *digest)
+{
+    cleanup_free char *path = image_record_path(w->reg, REGION, "my-app", str_of(digest));
+    struct err err = {0};
+
+    CHECK(file_write_atomic(path, STR("{"), 0640, &err));
+}
+
+/* By digest; gives the error's code. */
+static enum err_code
+delete(struct world *w, const char *digest, struct err *err)
+{
+    *err = (struct err){0};
+    CHECK(registry_image_delete(w->reg, REGION, "my-app", digest, NULL, err) == (err->code == ERR_NONE));
+    return err->code;
+}
+
+TEST(an_image_that_cannot_be_read_keeps_no_other_from_being_deleted)
+{
+    REGISTRY(w);
+    struct family f;
+    char other[REGISTRY_DIGEST_SIZE];
+    struct err err = {0};
+
+    put_family(&w, "all", &f);
+    CHECK(put_image(w.reg, "my-app", "other", "other", other));
+    record_damage(&w, f.index);
+    record_damage(&w, f.signature);
+    const struct log_catch log = log_catch_begin();
+    CHECK_EQ(delete(&w, other, &err), ERR_NONE);
+    cleanup_free char *said = log_catch_end(&log);
+    CHECK(strstr(said, f.index) != NULL && strstr(said, f.signature) != NULL);
+    /* Whatever its record says, the index names them. */
+    CHECK_EQ(delete(&w, f.first, &err), ERR_CONFLICT);
+    CHECK(strstr(err.message, f.index) != NULL);
+    /* Nobody has to make whole what he does not want, and all that is known of it goes along. */
+    CHECK_EQ(files_in(&w, "registry/" REGION "/my-app/_referrers"), 1);
+    CHECK_EQ(delete(&w, f.signature, &err), ERR_NONE);
+    CHECK_EQ(files_in(&w, "registry/" REGION "/my-app/_referrers"), 0);
+    CHECK_EQ(delete(&w, f.index, &err), ERR_NONE);
+    CHECK_EQ(delete(&w, f.first, &err), ERR_NONE);
+}
+
+TEST(what_may_be_named_by_an_index_that_is_lost_is_kept)
+{
+    REGISTRY(w);
+    struct family f;
+    struct err err = {0};
+    char other[REGISTRY_DIGEST_SIZE], got[REGISTRY_DIGEST_SIZE];
+    cleanup_json struct json *removed = json_array();
+    cleanup(strbuf_done) struct strbuf index = {0};
+
+    put_family(&w, "all", &f);
+    CHECK(put_image(w.reg, "my-app", "other", "other", other));
+    CHECK(blob_read(w.reg, str_of(f.index), &index, &err));
+    cleanup_free char *blob = blob_path(w.reg, str_of(f.index));
+    CHECK(file_write_atomic(blob, STR("{\"manifests\":[]}"), 0640, &err)); /* that nobody has pushed */
+    CHECK_EQ(delete(&w, f.first, &err), ERR_CONFLICT);
+    CHECK(strstr(err.message, "cannot be read") != NULL && strstr(err.message, f.index) != NULL);
+    CHECK(!archive(&w, f.first, &err));
+    CHECK_EQ(err.code, ERR_STORAGE_CLASS_UPDATE);
+    /* The last tag goes without its image. */
+    CHECK(registry_image_delete(w.reg, REGION, "my-app", "other", removed, &err));
+    CHECK(!registry_resolve(w.reg, REGION, "my-app", "other", got, &err));
+    CHECK(registry_resolve(w.reg, REGION, "my-app", other, got, &err));
+    /* A push makes it whole. */
+    CHECK_EQ(unlink(blob), 0);
+    put_manifest(&w, strbuf_cstr(&index), "all", got);
+    CHECK_EQ(delete(&w, other, &err), ERR_NONE);
+    CHECK_EQ(delete(&w, f.first, &err), ERR_CONFLICT);
+    /* Or it goes itself. */
+    manifest_lose(&w, f.index);
+    CHECK_EQ(delete(&w, f.second, &err), ERR_CONFLICT);
+    CHECK_EQ(delete(&w, f.index, &err), ERR_NONE);
+    CHECK_EQ(delete(&w, f.second, &err), ERR_NONE);
+}
+
+static int64_t
+expire_all(struct world *w)
+{
+    struct err err = {0};
+    int64_t expired = -1;
+
+    CHECK(registry_repository_change(w->reg, REGION, "my-app", text_set, EXPIRE_ALL, &err));
+    CHECK(registry_lifecycle_apply(w->reg, REGION, "my-app", clock_wall_ms(), &expired, &err));
+    return expired;
+}
+
+TEST(a_policy_goes_on_beside_an_image_that_cannot_be_read)
+{
+    REGISTRY(w);
+    struct family f;
+    char other[REGISTRY_DIGEST_SIZE], got[REGISTRY_DIGEST_SIZE];
+    struct err err = {0};
+
+    put_family(&w, "all", &f);
+    CHECK(put_image(w.reg, "my-app", "other", "other", other));
+    make_old(&w, f.first, "pushedAt");
+    make_old(&w, other, "pushedAt");
+    record_damage(&w, f.index);
+    CHECK_EQ(expire_all(&w), 1);
+    CHECK(!registry_resolve(w.reg, REGION, "my-app", other, got, &err));
+    CHECK(registry_resolve(w.reg, REGION, "my-app", f.first, got, &err)); /* the index names it */
+    CHECK(registry_resolve(w.reg, REGION, "my-app", f.index, got, &err));
+    CHECK(put_image(w.reg, "my-app", "other", "other", other));
+    make_old(&w, other, "pushedAt");
+    manifest_lose(&w, f.index);
+    CHECK_EQ(expire_all(&w), 0); /* that one, too, for all that anybody knows */
+}
+
+TEST(an_archived_index_is_finished_beside_an_image_that_cannot_be_read)
+{
+    REGISTRY(w);
+    struct family f;
+    struct err err = {0};
+
+    put_family(&w, "all", &f);
+    CHECK(put_image(w.reg, "my-app", "other", "other", w.digest));
+    set_archived(&w, f.index);
+    record_damage(&w, w.digest);
+    CHECK(archive_finish(w.reg, &err));
+    CHECK_TEXT(state_of(&w, f.first), "archived+");
+    CHECK_TEXT(state_of(&w, f.signature), "archived+");
+}

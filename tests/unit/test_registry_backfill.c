@@ -434,6 +434,25 @@ TEST(an_index_brings_its_images_along_unless_it_is_archived)
     CHECK_EQ(json_size(later), 3);
 }
 
+TEST(an_image_that_cannot_be_read_keeps_no_other_at_home)
+{
+    REGISTRY(w);
+    char id[37], one[REGISTRY_DIGEST_SIZE], index[REGISTRY_DIGEST_SIZE], found[REGISTRY_DIGEST_SIZE];
+    cleanup_free char *manifest = put_parts(w.reg, "my-app", "one");
+    struct err err = {0};
+
+    push(&w, "my-app", "one", 0, one);
+    put_index(&w, "all", (const char *const[]){one}, (const size_t[]){strlen(manifest)}, 1, index);
+    cleanup_free char *record = image_record_path(w.reg, REGION, "my-app", str_of(index)), *blob = blob_path(w.reg, str_of(index));
+    CHECK(file_write_atomic(record, STR("{"), 0640, &err) && unlink(blob) == 0);
+    rule(&w, ACCOUNT, "my-");
+    registry_start_replicating(w.reg, w.dir);
+    start(&w, ACCOUNT, id);
+    cleanup_json struct json *summary = wait_for(&w, id, "COMPLETE", NULL);
+    check_progress(summary, 1, 1, 0); /* not with an index that may name it */
+    CHECK(registry_resolve(w.reg, THERE, "my-app", one, found, &err));
+}
+
 /* Of a push that found the queue full: it is IN_PROGRESS, and nobody sends it. */
 TEST(what_a_push_could_not_send_out_is_sent)
 {
