@@ -10,6 +10,7 @@
 #include "registry/registry.h"
 
 #define EXCLUSIONS_MAX 100
+#define REFERRERS_PAGE 20
 #define SETTINGS "accountSettings"
 #define EXCLUSIONS REGISTRY_PULL_EXCLUSIONS
 
@@ -231,7 +232,7 @@ ecr_list_image_referrers(struct request *rq, struct json *out, struct err *err)
 {
     const char *repository = ecr_repository_name(rq, err);
     const char *subject = json_get_cstr(json_get(rq->input, "subjectId"), "imageDigest", "");
-    struct ecr_page page = {.member = "referrers"};
+    struct ecr_page page = {.member = "referrers", .size_default = REFERRERS_PAGE};
     char after[REGISTRY_DIGEST_SIZE] = "";
     bool has_more = true;
 

@@ -9,7 +9,6 @@
 
 #define DESTINATIONS_MAX 25
 #define BACKFILLS_PAGE 25
-#define BACKFILLS_PAGE_MAX 50
 
 static bool
 destination_check(struct request *rq, const struct json *destination, struct err *err)
@@ -150,10 +149,6 @@ ecr_list_replication_backfills(struct request *rq, struct json *out, struct err 
     struct ecr_page page = {.member = "backfills", .size_default = BACKFILLS_PAGE};
     cleanup_json struct json *list = NULL;
 
-    if (json_get_i64(rq->input, "maxResults", 1) > BACKFILLS_PAGE_MAX)
-        return err_set(err, ERR_INVALID_PARAMETER,
-                       "Invalid parameter at 'maxResults' failed to satisfy constraint: 'must be less than or equal to %d'",
-                       BACKFILLS_PAGE_MAX);
     if (!ecr_registry_id_check(rq, err) || !registry_backfill_list(ecr_registry(rq), rq->region, &list, err))
         return false;
     for (size_t i = 0; i < json_size(list); i++) {

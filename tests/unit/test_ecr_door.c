@@ -198,6 +198,80 @@ TEST(many_images_are_deleted_by_one_look_at_their_repository)
     CHECK_EQ(json_size(json_get(told, "failures")), 1);
 }
 
+/* ---- what the API takes, and what it tells ---- */
+
+/* The answer. `code`: the error's, "" for none. */
+static struct json *
+answer_of(struct door *d, const char *operation, const char *body, const char *code)
+{
+    cleanup(strbuf_done) struct strbuf answer = {0};
+
+    CHECK_EQ(ask(d, operation, body, &answer), code[0] == '\0' ? 200 : 400);
+    struct json *told = json_parse(strbuf_str(&answer), NULL);
+    CHECK_TEXT(json_get_cstr(told, "__type", ""), code);
+    return told;
+}
+
+static void
+expect(struct door *d, const char *operation, const char *body, const char *code)
+{
+    json_unref(answer_of(d, operation, body, code));
+}
+
+#define REPLICATE(region, filter)                                                                          \
+    "{\"replicationConfiguration\":{\"rules\":[{\"destinations\":[{\"registryId\":\"" ACCOUNT              \
+    "\",\"region\":\"" region "\"}],\"repositoryFilters\":[{\"filterType\":\"PREFIX_MATCH\",\"filter\":\"" \
+    filter "\"}]}]}}"
+#define SCAN(filter)                                                                                            \
+    "{\"rules\":[{\"scanFrequency\":\"SCAN_ON_PUSH\",\"repositoryFilters\":[{\"filterType\":\"WILDCARD\"," \
+    "\"filter\":\"" filter "\"}]}]}"
+
+/* They would be kept, and do nothing. */
+TEST(a_filter_that_no_repository_can_suit_and_a_region_that_is_none_are_refused)
+{
+    DOOR(d);
+
+    expect(&d, "PutReplicationConfiguration", REPLICATE("eu-west-1", "team/a.b_c-9"), "");
+    expect(&d, "PutReplicationConfiguration", REPLICATE("eu-west-1", "Team"), "InvalidParameterException");
+    expect(&d, "PutReplicationConfiguration", REPLICATE("eu-west-1", "te*m"), "InvalidParameterException");
+    expect(&d, "PutReplicationConfiguration", REPLICATE("eu west 1", "team"), "InvalidParameterException");
+    expect(&d, "StartReplicationBackfill", "{\"destination\":{\"registryId\":\"" ACCOUNT "\",\"region\":\"EU-WEST-1\"}}",
+           "InvalidParameterException");
+    expect(&d, "PutRegistryScanningConfiguration", SCAN("*/team/a.b_c-*"), "");
+    expect(&d, "PutRegistryScanningConfiguration", SCAN("Team*"), "InvalidParameterException");
+    expect(&d, "PutRegistryScanningConfiguration", SCAN("te?m"), "InvalidParameterException");
+}
+
+#define REFERRERS 21
+
+TEST(referrers_come_twenty_at_a_time_and_fifty_at_most)
+{
+    DOOR(d);
+    char subject[REGISTRY_DIGEST_SIZE], digest[REGISTRY_DIGEST_SIZE];
+    const struct registry_put put = {.manifest = STR("{\"schemaVersion\":2,\"manifests\":[]}")};
+    struct err err = {0};
+
+    CHECK(registry_manifest_put(d.registry, REGION, "team/web", &put, subject, &err));
+    for (int i = 0; i < REFERRERS; i++) {
+        cleanup_free char *manifest = text_format(
+            "{\"schemaVersion\":2,\"manifests\":[],\"artifactType\":\"a/b\",\"annotations\":{\"n\":\"%d\"},\"subject\":"
+            "{\"mediaType\":\"application/vnd.oci.image.index.v1+json\",\"digest\":\"%s\",\"size\":1}}", i, subject);
+        const struct registry_put referrer = {.manifest = str_of(manifest)};
+        CHECK(registry_manifest_put(d.registry, REGION, "team/web", &referrer, digest, &err));
+    }
+    cleanup_free char *plain = text_format("{\"repositoryName\":\"team/web\",\"subjectId\":{\"imageDigest\":\"%s\"}}", subject);
+    cleanup_json struct json *page = answer_of(&d, "ListImageReferrers", plain, "");
+    CHECK_EQ(json_size(json_get(page, "referrers")), 20);
+    CHECK(json_get(page, "nextToken") != NULL);
+    cleanup_free char *most = text_format("%.*s,\"maxResults\":50}", (int)strlen(plain) - 1, plain);
+    cleanup_json struct json *all = answer_of(&d, "ListImageReferrers", most, "");
+    CHECK_EQ(json_size(json_get(all, "referrers")), REFERRERS);
+    cleanup_free char *more = text_format("%.*s,\"maxResults\":51}", (int)strlen(plain) - 1, plain);
+    expect(&d, "ListImageReferrers", more, "InvalidParameterException");
+    expect(&d, "ListReplicationBackfills", "{\"maxResults\":50}", "");
+    expect(&d, "ListReplicationBackfills", "{\"maxResults\":51}", "InvalidParameterException");
+}
+
 TEST(a_policy_knows_what_time_it_is)
 {
     DOOR(d);
