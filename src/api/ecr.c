@@ -128,13 +128,12 @@ ecr_page_write(struct request *rq, struct ecr_page *page, struct json *out, stru
 static struct json *
 repository_json(struct request *rq, const struct registry_repository *r)
 {
-    struct json *j = json_object(), *scanning = json_object(), *encryption = json_object();
+    struct json *j = json_object(), *scanning = json_object();
     char arn[ARN_SIZE], uri[REGISTRY_IMAGE_SIZE];
 
     arn_format(arn, "ecr", rq->region, rq->account, "repository/%s", r->name);
     registry_repository_uri(ecr_registry(rq), rq->region, r->name, uri);
     json_set(scanning, "scanOnPush", json_bool(json_get_bool(r->document, "scanOnPush", false)));
-    json_set(encryption, "encryptionType", json_text("AES256"));
     json_set(j, "repositoryArn", json_text(arn));
     json_set(j, "registryId", json_text(rq->account));
     json_set(j, "repositoryName", json_text(r->name));
@@ -142,7 +141,7 @@ repository_json(struct request *rq, const struct registry_repository *r)
     json_set(j, "createdAt", aws_time(rq, r->created_ms));
     ecr_mutability_tell(j, r->document);
     json_set(j, "imageScanningConfiguration", scanning);
-    json_set(j, "encryptionConfiguration", encryption);
+    ecr_encryption_tell(j);
     return j;
 }
 

@@ -35,6 +35,9 @@ bool ecr_page_write(struct request *rq, struct ecr_page *page, struct json *out,
 bool ecr_mutability_set(struct json *document, const struct json *input, struct err *err);
 void ecr_mutability_tell(struct json *out, const struct json *document);
 bool ecr_encryption_check(const struct json *encryption, struct err *err); /* NULL is fine */
+void ecr_encryption_tell(struct json *out);
+/* A prefix of names, without a '/' at its end: "team/" is "team". */
+struct str ecr_prefix_bare(const char *prefix);
 /* `now` (may be NULL) and `added` together; a key that is there already gets the new value. */
 bool ecr_tags_merge(const struct json *now, const struct json *added, struct json **out,
                     struct err *err);

@@ -75,6 +75,23 @@ ecr_encryption_check(const struct json *encryption, struct err *err)
                    "'kmsKey does not go with AES256'");
 }
 
+void
+ecr_encryption_tell(struct json *out)
+{
+    struct json *encryption = json_object();
+
+    json_set(encryption, "encryptionType", json_text("AES256"));
+    json_set(out, "encryptionConfiguration", encryption);
+}
+
+struct str
+ecr_prefix_bare(const char *prefix)
+{
+    const struct str text = str_of(prefix);
+
+    return str_ends(text, STR("/")) ? str_slice(text, 0, text.len - 1) : text;
+}
+
 /* ---- tags ---- */
 
 static bool

@@ -20,9 +20,18 @@ index_of(const struct json *templates, const char *prefix)
     size_t i = 0;
 
     while (i < json_size(templates) &&
-           strcmp(json_get_cstr(json_at(templates, i), "prefix", ""), prefix) != 0)
+           !str_equal(ecr_prefix_bare(json_get_cstr(json_at(templates, i), "prefix", "")), ecr_prefix_bare(prefix)))
         i++;
     return i;
+}
+
+static bool
+is_wanted(const struct json *prefixes, const char *prefix)
+{
+    for (size_t i = 0; i < json_size(prefixes); i++)
+        if (str_equal(ecr_prefix_bare(json_cstr(json_at(prefixes, i), "")), ecr_prefix_bare(prefix)))
+            return true;
+    return prefixes == NULL;
 }
 
 static bool
@@ -40,11 +49,7 @@ not_found(struct request *rq, const char *prefix, struct err *err)
 static bool
 prefix_check(const char *prefix, struct err *err)
 {
-    struct str name = str_of(prefix);
-
-    if (str_ends(name, STR("/")))
-        name = str_slice(name, 0, name.len - 1);
-    return str_is(name, "ROOT") || name_is_valid(name) ||
+    return strcmp(prefix, "ROOT") == 0 || name_prefix_is_valid(ecr_prefix_bare(prefix)) ||
            err_set(
                err, ERR_INVALID_PARAMETER,
                "Invalid parameter at 'prefix' failed to satisfy constraint: 'must be ROOT or the "
@@ -77,7 +82,7 @@ static void
 template_fill(struct json *t, const struct json *input)
 {
     static const char *const members[] = {
-        "prefix",           "description",        "encryptionConfiguration",
+        "description",      "encryptionConfiguration",
         "resourceTags",     "imageTagMutability", "imageTagMutabilityExclusionFilters",
         "repositoryPolicy", "lifecyclePolicy",    "appliedFor",
         "customRoleArn"};
@@ -102,6 +107,7 @@ template_json(struct request *rq, const struct json *t)
 {
     struct json *j = json_copy(t);
 
+    ecr_encryption_tell(j);
     json_set(j, "createdAt", aws_time(rq, json_get_i64(t, "createdAt", 0)));
     json_set(j, "updatedAt", aws_time(rq, json_get_i64(t, "updatedAt", 0)));
     return j;
@@ -133,6 +139,7 @@ template_create(void *arg, struct json *document, struct err *err)
     if (json_size(templates) >= TEMPLATES_MAX)
         return err_set(err, ERR_LIMIT_EXCEEDED,
                        "A registry has at most %d repository creation templates", TEMPLATES_MAX);
+    json_set(c->template, "prefix", json_text(prefix));
     template_fill(c->template, c->rq->input);
     if (json_get(c->template, "imageTagMutability") == NULL)
         json_set(c->template, "imageTagMutability", json_text("MUTABLE"));
@@ -242,7 +249,7 @@ ecr_describe_repository_creation_templates(struct request *rq, struct json *out,
     for (size_t i = 0; i < json_size(templates); i++) {
         const struct json *t = json_at(templates, i);
         const char *prefix = json_get_cstr(t, "prefix", "");
-        if (wanted == NULL || json_has_text(wanted, prefix))
+        if (is_wanted(wanted, prefix))
             ecr_page_add(&page, prefix, template_json(rq, t));
     }
     json_set(out, "registryId", json_text(rq->account));

@@ -32,16 +32,22 @@ component_is_valid(struct str part)
 }
 
 bool
-name_is_valid(struct str name)
+name_prefix_is_valid(struct str prefix)
 {
     struct str part;
 
-    if (name.len < 2 || name.len >= REGISTRY_NAME_SIZE)
+    if (prefix.len == 0 || prefix.len >= REGISTRY_NAME_SIZE)
         return false;
-    while (str_split(&name, '/', &part))
+    while (str_split(&prefix, '/', &part))
         if (!component_is_valid(part))
             return false;
     return true;
+}
+
+bool
+name_is_valid(struct str name)
+{
+    return name.len >= 2 && name_prefix_is_valid(name);
 }
 
 bool

@@ -7,6 +7,8 @@
 /* ECR's grammar: 2 to 256 of [a-z0-9], with single '.', '_' or '-' inside components, '/' between.
  */
 bool name_is_valid(struct str name);
+/* What stands before a '/' of names: "team" or "a/b". */
+bool name_prefix_is_valid(struct str prefix);
 bool tag_is_valid(struct str tag);       /* [A-Za-z0-9_][A-Za-z0-9._-]{0,127} */
 bool region_is_valid(struct str region); /* [a-z0-9-]{1,32}, no '-' at the ends */
 /* "sha256:" and 64, or "sha512:" and 128 lower-case hex digits. */

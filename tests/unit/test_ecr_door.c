@@ -272,6 +272,43 @@ TEST(referrers_come_twenty_at_a_time_and_fifty_at_most)
     expect(&d, "ListReplicationBackfills", "{\"maxResults\":51}", "InvalidParameterException");
 }
 
+static const char *
+first_prefix(const struct json *told)
+{
+    return json_get_cstr(json_at(json_get(told, "repositoryCreationTemplates"), 0), "prefix", "");
+}
+
+TEST(a_template_is_of_its_prefix_with_and_without_a_slash)
+{
+    DOOR(d);
+
+    expect(&d, "CreateRepositoryCreationTemplate", "{\"prefix\":\"r\",\"appliedFor\":[\"CREATE_ON_PUSH\"]}", "");
+    expect(&d, "CreateRepositoryCreationTemplate", "{\"prefix\":\"r/\",\"appliedFor\":[\"REPLICATION\"]}",
+           "TemplateAlreadyExistsException");
+    cleanup_json struct json *told = answer_of(&d, "DescribeRepositoryCreationTemplates", "{\"prefixes\":[\"r/\"]}", "");
+    CHECK_TEXT(first_prefix(told), "r");
+    expect(&d, "UpdateRepositoryCreationTemplate", "{\"prefix\":\"r/\",\"description\":\"d\"}", "");
+    cleanup_json struct json *same = answer_of(&d, "DescribeRepositoryCreationTemplates", "{\"prefixes\":[\"r\"]}", "");
+    CHECK_TEXT(first_prefix(same), "r");
+    expect(&d, "DeleteRepositoryCreationTemplate", "{\"prefix\":\"r/\"}", "");
+    expect(&d, "DeleteRepositoryCreationTemplate", "{\"prefix\":\"r\"}", "TemplateNotFoundException");
+    for (size_t i = 0; i < 4; i++) {
+        static const char *const none[] = {"/", "a//b", "-a", "a/b//"};
+        cleanup_free char *body = text_format("{\"prefix\":\"%s\",\"appliedFor\":[\"REPLICATION\"]}", none[i]);
+        expect(&d, "CreateRepositoryCreationTemplate", body, "InvalidParameterException");
+    }
+}
+
+TEST(a_template_tells_the_encryption_of_its_repositories)
+{
+    DOOR(d);
+    cleanup_json struct json *told = answer_of(
+        &d, "CreateRepositoryCreationTemplate", "{\"prefix\":\"made\",\"appliedFor\":[\"CREATE_ON_PUSH\"]}", "");
+    const struct json *encryption = json_get(json_get(told, "repositoryCreationTemplate"), "encryptionConfiguration");
+
+    CHECK_TEXT(json_get_cstr(encryption, "encryptionType", ""), "AES256");
+}
+
 TEST(a_policy_knows_what_time_it_is)
 {
     DOOR(d);
