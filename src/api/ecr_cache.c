@@ -3,6 +3,7 @@
 #include "api/ecr.h"
 
 #include "registry/mirror/pull_through.h"
+#include "registry/reference.h"
 
 #define PREFIX_SIZE 64
 #define RULES "pullThroughCacheRules"
@@ -17,22 +18,33 @@ component_chars(const char *text)
            text[strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789._-/")] == '\0';
 }
 
+static bool
+prefix_fails(const char *member, struct err *err)
+{
+    return err_set(err, ERR_INVALID_PARAMETER,
+                   "Invalid parameter at '%s' failed to satisfy constraint: 'must be ROOT or "
+                   "satisfy regular expression "
+                   "'(?:[a-z0-9]+(?:[._-][a-z0-9]+)*/)*[a-z0-9]+(?:[._-][a-z0-9]+)*/?''",
+                   member);
+}
+
 /* "docker-hub" or "team/hub"; a '/' at the end says the same. */
 static bool
 prefix_read(const struct json *input, const char *member, char *out, size_t size, struct err *err)
 {
-    struct str text = str_of(json_get_cstr(input, member, ""));
-    const bool is_root = str_is(text, "ROOT") || text.len == 0;
+    const char *text = json_get_cstr(input, member, "");
+    const bool is_root = strcmp(text, "ROOT") == 0 || text[0] == '\0';
 
-    if (text.len > 0 && text.at[text.len - 1] == '/')
-        text.len--;
-    if (!text_copy(out, size, text) || (!is_root && (!component_chars(out) || out[0] == '/')))
-        return err_set(err, ERR_INVALID_PARAMETER,
-                       "Invalid parameter at '%s' failed to satisfy constraint: 'must be ROOT or "
-                       "satisfy regular expression "
-                       "'(?:[a-z0-9]+(?:[._-][a-z0-9]+)*/)*[a-z0-9]+(?:[._-][a-z0-9]+)*/?''",
-                       member);
+    if (!text_copy(out, size, ecr_prefix_bare(text)) || (!is_root && (!component_chars(out) || out[0] == '/')))
+        return prefix_fails(member, err);
     return true;
+}
+
+/* A rule of any other prefix would stand for no repository that there can be. */
+static bool
+prefix_check(const char *prefix, struct err *err)
+{
+    return strcmp(prefix, "ROOT") == 0 || name_prefix_is_valid(str_of(prefix)) || prefix_fails("ecrRepositoryPrefix", err);
 }
 
 static bool
@@ -185,7 +197,7 @@ ecr_create_pull_through_cache_rule(struct request *rq, struct json *out, struct 
     struct pull_rule r = {0};
 
     if (!ecr_registry_id_check(rq, err) ||
-        !prefix_read(in, "ecrRepositoryPrefix", r.prefix, sizeof r.prefix, err) ||
+        !prefix_read(in, "ecrRepositoryPrefix", r.prefix, sizeof r.prefix, err) || !prefix_check(r.prefix, err) ||
         !prefix_read(in, "upstreamRepositoryPrefix", r.upstream_prefix, sizeof r.upstream_prefix,
                      err) ||
         !pull_url_read(text, r.url, sizeof r.url, err) || !upstream_check(in, r.url, err) ||
@@ -210,11 +222,21 @@ ecr_create_pull_through_cache_rule(struct request *rq, struct json *out, struct 
     return true;
 }
 
+/* NULL of NULL: all are wanted. */
+static struct json *
+prefixes_bare(const struct json *prefixes)
+{
+    struct json *bare = prefixes != NULL ? json_array() : NULL;
+
+    for (size_t i = 0; i < json_size(prefixes); i++)
+        json_append(bare, json_str(ecr_prefix_bare(json_cstr(json_at(prefixes, i), ""))));
+    return bare;
+}
+
 bool
 ecr_describe_pull_through_cache_rules(struct request *rq, struct json *out, struct err *err)
 {
-    const struct json *wanted = json_get(rq->input, "ecrRepositoryPrefixes");
-    cleanup_json struct json *document = NULL;
+    cleanup_json struct json *wanted = prefixes_bare(json_get(rq->input, "ecrRepositoryPrefixes")), *document = NULL;
     struct ecr_page page = {.member = RULES};
 
     if (!ecr_registry_id_check(rq, err) ||

@@ -309,6 +309,23 @@ TEST(a_template_tells_the_encryption_of_its_repositories)
     CHECK_TEXT(json_get_cstr(encryption, "encryptionType", ""), "AES256");
 }
 
+TEST(a_cache_rule_is_of_a_prefix_that_repositories_can_have)
+{
+    DOOR(d);
+
+    for (size_t i = 0; i < 4; i++) {
+        static const char *const none[] = {"a//b", "-quay", "quay.", "a/-b"};
+        cleanup_free char *body = text_format("{\"ecrRepositoryPrefix\":\"%s\",\"upstreamRegistryUrl\":\"quay.io\"}", none[i]);
+        expect(&d, "CreatePullThroughCacheRule", body, "InvalidParameterException");
+    }
+    expect(&d, "CreatePullThroughCacheRule", "{\"ecrRepositoryPrefix\":\"q/\",\"upstreamRegistryUrl\":\"quay.io\"}", "");
+    cleanup_json struct json *told =
+        answer_of(&d, "DescribePullThroughCacheRules", "{\"ecrRepositoryPrefixes\":[\"q/\"]}", "");
+    CHECK_EQ(json_size(json_get(told, "pullThroughCacheRules")), 1);
+    expect(&d, "DescribePullThroughCacheRules", "{\"ecrRepositoryPrefixes\":[\"q/\",\"none\"]}",
+           "PullThroughCacheRuleNotFoundException");
+}
+
 TEST(a_policy_knows_what_time_it_is)
 {
     DOOR(d);
