@@ -99,11 +99,11 @@ tag_check(const struct json *tag, struct err *err)
 {
     const char *key = json_get_cstr(tag, "Key", ""), *value = json_get_cstr(tag, "Value", "");
 
-    if (key[0] == '\0' || strlen(key) > 128 || strlen(value) > 256)
+    if (key[0] == '\0' || text_characters(key) > 128 || text_characters(value) > 256)
         return err_set(err, ERR_INVALID_TAG_PARAMETER,
                        "The tag key has 1 to 128 characters, the value at most 256; got '%.150s'",
                        key);
-    if (strncmp(key, "aws:", 4) == 0)
+    if (strncasecmp(key, "aws:", 4) == 0)
         return err_set(err, ERR_INVALID_TAG_PARAMETER,
                        "The tag key '%.150s' begins with 'aws:', which is reserved", key);
     return true;

@@ -326,6 +326,35 @@ TEST(a_cache_rule_is_of_a_prefix_that_repositories_can_have)
            "PullThroughCacheRuleNotFoundException");
 }
 
+static void
+tag(struct door *d, const char *letter, size_t key_len, size_t value_len, const char *code)
+{
+    cleanup(strbuf_done) struct strbuf body = {0};
+
+    strbuf_add_cstr(&body, "{\"resourceArn\":\"arn:aws:ecr:" REGION ":" ACCOUNT ":repository/team/web\",\"tags\":[{\"Key\":\"");
+    for (size_t i = 0; i < key_len; i++)
+        strbuf_add_cstr(&body, letter);
+    strbuf_add_cstr(&body, "\",\"Value\":\"");
+    for (size_t i = 0; i < value_len; i++)
+        strbuf_add_cstr(&body, letter);
+    strbuf_add_cstr(&body, "\"}]}");
+    expect(d, "TagResource", strbuf_cstr(&body), code);
+}
+
+TEST(tags_are_as_long_as_they_have_characters)
+{
+    DOOR(d);
+
+    for (size_t i = 0; i < 2; i++) {
+        static const char *const letters[] = {"a", "한"};
+        tag(&d, letters[i], 128, 256, "");
+        tag(&d, letters[i], 129, 0, "InvalidTagParameterException");
+        tag(&d, letters[i], 1, 257, "InvalidTagParameterException");
+    }
+    tag(&d, "aws:", 1, 0, "InvalidTagParameterException");
+    tag(&d, "AWS:", 1, 0, "InvalidTagParameterException");
+}
+
 TEST(a_policy_knows_what_time_it_is)
 {
     DOOR(d);
