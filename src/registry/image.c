@@ -196,7 +196,7 @@ reference_check(struct registry *reg, const char *region, const char *repository
 
 /* `old` (or NULL): the record of an archived image that the push restores. */
 static char *
-record_text(const struct manifest *m, struct str bytes, const struct json *old)
+record_text(const struct manifest *m, int64_t image_size, struct str bytes, const struct json *old)
 {
     cleanup_json struct json *record = json_object();
 
@@ -206,7 +206,7 @@ record_text(const struct manifest *m, struct str bytes, const struct json *old)
     if (m->subject[0] != '\0')
         json_set(record, "subject", json_text(m->subject));
     json_set(record, "size", json_int((int64_t)bytes.len));
-    json_set(record, "imageSize", json_int(m->image_size));
+    json_set(record, "imageSize", json_int(image_size));
     json_set(record, "pushedAt", json_int(clock_wall_ms()));
     if (record_is_archived(old))
         record_activate(old, record, clock_wall_ms());
@@ -306,6 +306,21 @@ putting_done(struct putting *p)
     space_give(p->reg, p->charged);
 }
 
+/* As ECR tells it: of an index, its largest image's. One that is not there is found when the names are made. */
+static int64_t
+putting_image_size(const struct putting *p)
+{
+    int64_t size = p->m->image_size;
+
+    for (size_t i = 0; p->m->is_index && i < p->m->reference_count; i++) {
+        cleanup_json struct json *image = NULL;
+        if (image_record_read(p->reg, p->region, p->repository, p->m->references[i].digest, &image, NULL) &&
+            json_get_i64(image, "imageSize", 0) > size)
+            size = json_get_i64(image, "imageSize", 0);
+    }
+    return size;
+}
+
 static bool
 putting_write(struct putting *p, struct err *err)
 {
@@ -315,7 +330,7 @@ putting_write(struct putting *p, struct err *err)
     cleanup_free char *record = image_record_path(p->reg, p->region, p->repository, digest);
     cleanup_json struct json *old = NULL;
     (void)!image_record_read(p->reg, p->region, p->repository, digest, &old, NULL); /* there is none yet, most often */
-    cleanup_free char *text = record_text(p->m, p->put->manifest, old);
+    cleanup_free char *text = record_text(p->m, putting_image_size(p), p->put->manifest, old);
 
     if (!space_take(p->reg, (int64_t)p->put->manifest.len, err))
         return false;

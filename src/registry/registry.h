@@ -200,8 +200,8 @@ bool registry_create_on_push(struct registry *reg, const char *region, const cha
 
 /* ---- images of a repository ---- */
 /* All images, newest push first, as a JSON array of {"digest", "mediaType", "size" (of the
- * manifest), "imageSize" (config and layers), "artifactType", "pushedAt" (ms), "pulledAt" (ms,
- * if it was), "tags": [..sorted..], "status" ("ARCHIVED", or not there), "archivedAt" and "activatedAt" (ms, of the last
+ * manifest), "imageSize" (config and layers; of an index: its largest image's), "artifactType",
+ * "pushedAt" (ms), "pulledAt" (ms, if it was), "tags": [..sorted..], "status" ("ARCHIVED", or not there), "archivedAt" and "activatedAt" (ms, of the last
  * time, if there was one)}. One whose record cannot be read is not among them; the log names it. */
 bool registry_images(struct registry *reg, const char *region, const char *repository,
                      struct json **out, struct err *err) MUST_CHECK;

@@ -525,6 +525,45 @@ TEST(garbage_is_what_nobody_names_for_an_hour)
     CHECK(!registry_collect(w.reg, wrong, 1, HOUR_MS, clock_wall_ms(), &gc, &err));
 }
 
+/* A descriptor of what is in the registry. */
+static char *
+descriptor_of(struct registry *reg, const char *type, const char *digest)
+{
+    int64_t size;
+
+    CHECK(blob_size(reg, str_of(digest), &size));
+    return text_format("{\"mediaType\":\"%s\",\"digest\":\"%s\",\"size\":%lld}", type, digest, (long long)size);
+}
+
+/* Gives the size that the index is told to have. */
+static int64_t
+put_index(struct registry *reg, const char *one, const char *other, char digest[static REGISTRY_DIGEST_SIZE])
+{
+    cleanup_free char *text = text_format("{\"schemaVersion\":2,\"manifests\":[%s,%s]}", one, other);
+    const struct registry_put put = {.manifest = str_of(text)};
+    cleanup_json struct json *image = NULL;
+    struct err err = {0};
+
+    CHECK(registry_manifest_put(reg, REGION, "my-app", &put, digest, &err));
+    CHECK(registry_image_get(reg, REGION, "my-app", digest, &image, &err));
+    return json_get_i64(image, "imageSize", -1);
+}
+
+/* As in ECR, also of an index of indexes. */
+TEST(an_index_is_as_large_as_the_largest_of_its_images)
+{
+    REGISTRY(w);
+    char small[REGISTRY_DIGEST_SIZE], large[REGISTRY_DIGEST_SIZE], index[REGISTRY_DIGEST_SIZE];
+    const int64_t size = (int64_t)(strlen("{\"made\":\"the larger\"}") + strlen("the larger"));
+
+    CHECK(put_image(w.reg, "my-app", "small", "small", small) && put_image(w.reg, "my-app", "large", "the larger", large));
+    cleanup_free char *one = descriptor_of(w.reg, OCI_MANIFEST, small), *other = descriptor_of(w.reg, OCI_MANIFEST, large);
+    CHECK_EQ(put_index(w.reg, one, other, index), size);
+    CHECK_EQ(put_index(w.reg, other, one, index), size);
+    cleanup_free char *inner = descriptor_of(w.reg, OCI_INDEX, index);
+    CHECK_EQ(put_index(w.reg, inner, one, index), size);
+}
+
 TEST(an_index_keeps_its_images_from_the_garbage)
 {
     REGISTRY(w);
