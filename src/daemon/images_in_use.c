@@ -7,12 +7,13 @@
 #include "registry/registry.h"
 
 #define NAMED_MAX 5     /* users that are named; the others are counted */
-#define PENDING_MAX 256 /* names of images that tasks have yet to pull */
+#define PENDING_MAX 256 /* names of images that tasks and services have yet to pull */
 
-/* What a task will pull by a name: no digest is known of it yet. */
+/* What a task, or those of a service, will pull by a name: no digest is known of it yet. */
 struct pending {
     char image[IMAGE_SIZE + DIGEST_SIZE];
-    char task_arn[ARN_SIZE];
+    const char *kind;
+    char name[ARN_SIZE];
 };
 
 struct ask {
@@ -33,7 +34,7 @@ user_add(struct ask *ask, const char *kind, const char *name, const char *why)
 }
 
 static void
-pending_add(struct ask *ask, const struct task *task, const char *image)
+pending_add(struct ask *ask, const char *kind, const char *name, const char *image)
 {
     if (ask->pending_count == PENDING_MAX) {
         ask->has_more_pending = true;
@@ -41,7 +42,8 @@ pending_add(struct ask *ask, const struct task *task, const char *image)
     }
     struct pending *p = &ask->pending[ask->pending_count++];
     text_copy_all(p->image, sizeof(p->image), image);
-    text_copy_all(p->task_arn, sizeof(p->task_arn), task->arn);
+    p->kind = kind;
+    text_copy_all(p->name, sizeof(p->name), name);
 }
 
 static void
@@ -54,7 +56,7 @@ ask_task(struct ask *ask, const struct task *task)
 
         is_found |= strcmp(c->digest, ask->digest) == 0;
         if (c->digest[0] == '\0' && c->last_status != TASK_STOPPED)
-            pending_add(ask, task, c->image);
+            pending_add(ask, "task", task->arn, c->image);
     }
     if (is_found)
         user_add(ask, "task", task->arn, "");
@@ -69,6 +71,15 @@ revision_uses(const struct revision *r, const char *digest)
     return false;
 }
 
+/* Its tags are being looked up, or will be once more. */
+static void
+ask_unresolved(struct ask *ask, const struct service *service, const struct revision *r)
+{
+    for (int i = 0; r != NULL && !r->is_resolved && i < r->image_count; i++)
+        if (r->images[i].digest[0] == '\0')
+            pending_add(ask, "service", service->name, r->images[i].image);
+}
+
 static void
 ask_service(struct ask *ask, const struct core *core, const struct service *service)
 {
@@ -77,10 +88,13 @@ ask_service(struct ask *ask, const struct core *core, const struct service *serv
     if (service->status == SERVICE_INACTIVE)
         return;
     for (const struct deployment *d = service->deployments; d != NULL; d = d->next) {
-        if (d->status != DEPLOYMENT_INACTIVE && revision_uses(d->revision, ask->digest)) {
+        if (d->status == DEPLOYMENT_INACTIVE)
+            continue;
+        if (revision_uses(d->revision, ask->digest)) {
             user_add(ask, "service", service->name, "");
             return;
         }
+        ask_unresolved(ask, service, d->revision);
     }
     if (target != NULL && revision_uses(target->revision, ask->digest))
         user_add(ask, "service", service->name, " (which may be rolled back to it)");
@@ -115,7 +129,7 @@ ask_pending(struct ask *ask, struct registry *registry, const char *region, cons
             reference = image.tag;
         if (registry_resolve(registry, region, repository, reference, digest, NULL) &&
             strcmp(digest, ask->digest) == 0)
-            user_add(ask, "task", ask->pending[i].task_arn, " (which has yet to pull it)");
+            user_add(ask, ask->pending[i].kind, ask->pending[i].name, " (which has yet to pull it)");
     }
 }
 

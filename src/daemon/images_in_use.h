@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* images_in_use.h - who needs an image of the registry: running tasks, tasks that have yet to pull it, and every
+/* images_in_use.h - who needs an image of the registry: running tasks, tasks and services that have yet to pull it, and every
  * deployment that is rolled out, being rolled out, or may be rolled back to (DESIGN promise 8). */
 #pragma once
 #include "base/str.h"

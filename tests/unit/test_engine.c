@@ -2,6 +2,7 @@
 /* The engine with hands that only write down what they were asked. */
 #include <pthread.h>
 #include <signal.h>
+#include "daemon/images_in_use.h"
 #include "engine_setup.h"
 
 TEST(what_was_answered_is_there_after_a_restart)
@@ -427,6 +428,47 @@ TEST(a_start_that_is_ordered_again_is_not_refused_for_what_has_happened_to_the_i
     CHECK_EQ(atomic_load(&starts), 2);
     CHECK_EQ(d.status, TASK_PROVISIONING); /* none has stopped */
     CHECK(strstr(refusal, "CannotPullContainerError: the image '") == refusal);
+    end_world(&w);
+}
+
+static void
+create_service_by_tag(void *arg, struct core *core, int64_t now_ms)
+{
+    struct late l = {.engine = arg};
+    cleanup_json struct json *empty = json_object(), *config_doc = json_object();
+    cleanup_json struct json *definition = parsed(
+        "{\"networkMode\":\"awsvpc\",\"compatibilities\":[\"FARGATE\"],\"containerDefinitions\":[{\"name\":\"app\","
+        "\"image\":\"localhost:4566/my-app:v1\",\"cpu\":10,\"memory\":10,\"essential\":true}]}");
+    const struct deployment_config config = {.minimum_healthy_percent = 100, .maximum_percent = 200, .doc = config_doc};
+
+    step(&l, (struct event){.type = EVENT_CLUSTER_CREATE,
+                            .cluster_create = {.region = "eu-west-1", .name = "c", .doc = empty}});
+    step(&l, (struct event){.type = EVENT_TASK_DEFINITION_REGISTER,
+                            .task_definition_register = {.region = "eu-west-1", .family = "web", .doc = definition}});
+    step(&l, (struct event){.type = EVENT_SERVICE_CREATE,
+                            .service_create = {.cluster_arn = core->clusters->arn, .name = "s", .created_by = "",
+                                               .client_token = "", .desired_count = 1,
+                                               .task_definition_arn = core->task_definitions->arn,
+                                               .launch_type = LAUNCH_FARGATE, .config = &config, .doc = empty}});
+}
+
+/* From the moment when a deployment begins until its digest is known, somebody may delete what it is about to mean. */
+TEST(what_a_deployment_is_about_to_resolve_is_in_use)
+{
+    struct world w = new_world();
+    const struct registry_put put = {.manifest = STR("{}"), .media_type = STR("application/vnd.test+json"), .tag = "v1"};
+    cleanup(strbuf_done) struct strbuf users = {0}, others = {0};
+    char digest[REGISTRY_DIGEST_SIZE];
+    struct err err = {0};
+    int count;
+
+    CHECK(registry_repository_create(w.registry, "eu-west-1", "my-app", NULL, &err));
+    CHECK(engine_run(w.engine, create_service_by_tag, w.engine));
+    CHECK(engine_run(w.engine, count_clusters, &count)); /* it has found no such tag, and looks again in a second */
+    CHECK(registry_manifest_put(w.registry, "eu-west-1", "my-app", &put, digest, &err));
+    CHECK(images_in_use(w.engine, w.registry, "eu-west-1", "my-app", digest, &users));
+    CHECK(str_starts(strbuf_str(&users), STR("service s")));
+    CHECK(!images_in_use(w.engine, w.registry, "eu-west-1", "other-app", digest, &others));
     end_world(&w);
 }
 
