@@ -188,7 +188,7 @@ class Tls(unittest.TestCase):
         arn = json.loads(done.stdout)["CertificateArn"]
         self.naru.aws("elbv2", "add-listener-certificates", "--listener-arn", self.listener, "--certificates", f"CertificateArn={arn}")
         for name in ("b.example", "x.c.example"):
-            wait_until(name, lambda n=name: self.curl(n)[0] == 0, timeout=5)
+            wait_until(name, lambda n=name: self.curl(n)[0] == 0)
         self.assertEqual(self.curl("a.example")[0], 0)
         self.assertEqual(self.curl("y.x.c.example")[0], 60)
         listed = self.elb.describe_listener_certificates(ListenerArn=self.listener)["Certificates"]
@@ -197,7 +197,7 @@ class Tls(unittest.TestCase):
             self.acm.delete_certificate(CertificateArn=arn)
         self.naru.cli("aws", "elbv2", "remove-listener-certificates", "--listener-arn", self.listener, "--certificates",
                       f"CertificateArn={arn}")
-        wait_until("it to be gone", lambda: self.curl("b.example")[0] == 60, timeout=5)
+        wait_until("it to be gone", lambda: self.curl("b.example")[0] == 60)
         self.acm.delete_certificate(CertificateArn=arn)
         self.assertNotIn(arn, self.naru.aws("acm", "list-certificates", "--includes", "keyTypes=EC_prime256v1").stdout)
 
@@ -221,7 +221,7 @@ class Tls(unittest.TestCase):
             self.acm.import_certificate(CertificateArn=self.arn, Certificate=pem.read_bytes(), PrivateKey=key.read_bytes(),
                                         CertificateChain=self.certificates.ca.read_bytes())
             serial = self.serial_of(self.arn)
-            wait_until("the new one", lambda s=serial: self.served("a.example") == s, timeout=5)
+            wait_until("the new one", lambda s=serial: self.served("a.example") == s)
             wait_until("more handshakes", lambda n=enough: len(good) >= n, timeout=20)
         stop.set()
         for t in threads:
@@ -257,7 +257,7 @@ class Tls(unittest.TestCase):
         time.sleep(0.5)
         check("a rule that takes what they asked for")
         self.import_files(*self.certificates.make("ws", "a.example"), "--certificate-arn", self.arn)
-        wait_until("the new one", lambda: self.served("a.example") == self.serial_of(self.arn), timeout=5)
+        wait_until("the new one", lambda: self.served("a.example") == self.serial_of(self.arn))
         check("a certificate")
         third = self.elb.create_listener(LoadBalancerArn=self.lb, Protocol="HTTP", Port=harness.free_port(), DefaultActions=[
             {"Type": "forward", "TargetGroupArn": self.group}])["Listeners"][0]["ListenerArn"]
@@ -278,7 +278,7 @@ class Tls(unittest.TestCase):
         self.assertEqual(self.serial_of(self.arn), serial)
         self.import_files(*self.certificates.make("after", "a.example"), "--certificate-arn", self.arn)
         self.assertNotEqual(self.serial_of(self.arn), serial)
-        wait_until("the new one", lambda: self.served("a.example") == self.serial_of(self.arn), timeout=5)
+        wait_until("the new one", lambda: self.served("a.example") == self.serial_of(self.arn))
         self.assertEqual(self.loads(), before)
 
     def test_private_keys_stay_private(self):
