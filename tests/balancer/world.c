@@ -309,15 +309,19 @@ world_stop_app(struct world *w, struct app *app)
 
 /* ---- the world ---- */
 
+#define PORTS_FIRST 10240 /* to 32767: below the ports that clients get, which could be on it when it is listened on */
+
 int
 pick_port(void)
 {
     struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
-    socklen_t len = sizeof(a);
     cleanup_close int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    uint16_t any;
 
-    CHECK(bind(fd, (struct sockaddr *)&a, sizeof(a)) == 0);
-    CHECK(getsockname(fd, (struct sockaddr *)&a, &len) == 0);
+    do {
+        random_bytes(&any, sizeof(any));
+        a.sin_port = htons((uint16_t)(PORTS_FIRST + any % (32768 - PORTS_FIRST)));
+    } while (bind(fd, (struct sockaddr *)&a, sizeof(a)) != 0);
     return ntohs(a.sin_port);
 }
 

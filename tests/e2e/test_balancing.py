@@ -30,22 +30,10 @@ def build_program():
 
 
 class Target:
-    ports = iter(range(20000, 32000))  # below those that clients get
-    lock = threading.Lock()
-
     def __init__(self, program):
-        self.port = self.free_port()
+        self.port = harness.free_port()
         self.process = subprocess.Popen([str(program)], env={"PORT": str(self.port), "WEB_VERSION": str(self.port)},
                                         stdout=subprocess.DEVNULL)
-
-    @classmethod
-    def free_port(cls):
-        with cls.lock:
-            for port in cls.ports:
-                with socket.socket() as s, contextlib.suppress(OSError):
-                    s.bind((HOST, port))
-                    return port
-        raise AssertionError("no free port for a target")
 
     @property
     def name(self):

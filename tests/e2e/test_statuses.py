@@ -107,7 +107,10 @@ class Groups(Case):
         wait_until("the target to be served", lambda: get(front.port).status == 200, 10)
         other.listener.shutdown(socket.SHUT_RDWR)
         other.stop()
-        self.assertEqual(get(front.port, method="POST").status, 502)  # refused
+        with socket.socket() as held:  # else the port may be somebody else's by now
+            held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            held.bind(("127.0.0.1", other.port))
+            self.assertEqual(get(front.port, method="POST").status, 502)  # refused
         front.deregister(other)
         wait_until("the group to be empty", lambda: get(front.port).status == 503, 20)
 
