@@ -505,7 +505,8 @@ pipeline_submit(struct pipeline_room *room, const struct build_request *r, int64
     cleanup_free char *url = NULL, *forge = NULL;
     struct pipeline *p;
     struct json *j = NULL;
-    bool is_local = false, ok;
+    bool is_local = false, ok = true, again;
+    int64_t since = r->looked_at;
     struct err ignored;
 
     if (!build_name_is_valid(str_of(r->pipeline)) || !build_branch_is_valid(str_of(r->branch)))
@@ -518,24 +519,32 @@ pipeline_submit(struct pipeline_room *room, const struct build_request *r, int64
         url = text_dup(p->url);
         is_local = p->is_local;
         forge = text_dup(p->forge);
+        since = r->commit == NULL ? p->next_number : since;
         if (p->github != NULL)
             secrets = text_format("%s/secrets", room->config.data_dir);
     }
     room_unlock(room);
     if (url == NULL)
         return err_set(err, ERR_NOT_FOUND, "there is no pipeline '%s'", r->pipeline);
-    /* git is asked without the lock. */
     if (r->commit != NULL)
         (void)text_copy(commit, sizeof(commit), str_of(r->commit));
-    else if (!git_remote_resolve(url, secrets, forge, r->branch, commit, err))
-        return false;
-    if (is_local && r->message == NULL &&
-        !git_remote_describe(url, commit, message, author, &ignored))
-        return err_set(err, ERR_NOT_FOUND, "repository '%s' has no commit %s", r->pipeline, commit);
-    room_lock(room);
-    ok = submit_locked(room, r, commit, r->message != NULL ? r->message : message,
-                       r->author != NULL ? r->author : author, number_out, &j, err);
-    room_unlock(room);
+    /* git is asked without the lock, and once more if somebody has told of a newer commit meanwhile. */
+    do {
+        if (commit[0] == '\0' && !git_remote_resolve(url, secrets, forge, r->branch, commit, err))
+            return false;
+        if (is_local && r->message == NULL &&
+            !git_remote_describe(url, commit, message, author, &ignored))
+            return err_set(err, ERR_NOT_FOUND, "repository '%s' has no commit %s", r->pipeline, commit);
+        room_lock(room);
+        again = pipeline_has_news(p, r->branch, commit, since);
+        since = p->next_number;
+        if (again)
+            commit[0] = '\0';
+        else
+            ok = submit_locked(room, r, commit, r->message != NULL ? r->message : message,
+                               r->author != NULL ? r->author : author, number_out, &j, err);
+        room_unlock(room);
+    } while (again);
     if (j != NULL)
         room_announce(room, j);
     return ok;

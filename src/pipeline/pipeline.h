@@ -60,6 +60,7 @@ bool pipeline_create_with(struct pipeline_room *room, const char *name, const ch
 struct build_request {
     const char *pipeline, *branch;
     const char *commit;           /* NULL: where the branch stands */
+    int64_t looked_at;            /* the commit is where it stood when the next build was to have this number; 0: told */
     const char *before;           /* of a push: where the branch stood before it; NULL: not known */
     const char *ref;              /* to fetch, of a tag or a change; NULL: the branch */
     const char *head;             /* of a change: the commit that is judged */

@@ -268,6 +268,18 @@ pipeline_newest(const struct pipeline *p, const char *branch)
     return NULL;
 }
 
+/* A replay knows nothing new. */
+bool
+pipeline_has_news(const struct pipeline *p, const char *branch, const char *commit, int64_t since)
+{
+    for (size_t i = p->build_count; since > 0 && i > 0 && p->builds[i - 1]->number >= since; i--) {
+        const struct build *b = p->builds[i - 1];
+        if (b->replay_of == 0 && strcmp(b->branch, branch) == 0)
+            return strcmp(b->head != NULL ? b->head : b->commit, commit) != 0;
+    }
+    return false;
+}
+
 const struct build *
 pipeline_previous(const struct pipeline *p, const struct build *b, bool only_good)
 {

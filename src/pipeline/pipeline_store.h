@@ -41,6 +41,8 @@ struct json *pipeline_to_json(const struct pipeline *p);
 struct build *pipeline_add_build(struct pipeline *p); /* with the next number, not saved */
 void pipeline_drop_last(struct pipeline *p);          /* takes that back */
 struct build *pipeline_newest(const struct pipeline *p, const char *branch); /* NULL if none */
+/* Does a build of the branch, of the number `since` (0: none) or after it, know of another commit? */
+bool pipeline_has_news(const struct pipeline *p, const char *branch, const char *commit, int64_t since);
 /* The last completed build of the branch before `b`; superseded ones do not count. */
 const struct build *pipeline_previous(const struct pipeline *p, const struct build *b,
                                       bool only_good);

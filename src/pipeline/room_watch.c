@@ -20,6 +20,7 @@ struct heads {
     struct pipeline_room *room;
     const char *pipeline;
     bool is_local, is_tied; /* to a repository on GitHub: its token may go there */
+    int64_t looked_at; /* build_request */
     struct json *before; /* {branch: commit}; NULL: never looked */
     struct json *now;
 };
@@ -58,6 +59,7 @@ take_head(void *arg, struct str branch, struct str commit)
     const struct build_request request = {.pipeline = h->pipeline,
                                           .branch = b,
                                           .commit = c,
+                                          .looked_at = h->looked_at,
                                           .cause = "BranchEventCause",
                                           .unless_known = true};
     int64_t number;
@@ -136,6 +138,7 @@ reconcile(struct pipeline_room *room)
             forge = text_dup(room->store.pipelines[i]->forge);
             h.is_local = room->store.pipelines[i]->is_local;
             h.is_tied = room->store.pipelines[i]->github != NULL;
+            h.looked_at = room->store.pipelines[i]->next_number;
         }
         room_unlock(room);
         if (name == NULL)

@@ -94,6 +94,120 @@ TEST(a_branch_whose_news_find_no_place_is_not_taken_for_gone)
     json_unref(wait_for(&w, "web", 4, "QUEUED"));
 }
 
+/* From now on `git ls-remote` first looks, and says what it saw when `go` is there: once for each `hold`. */
+static void
+slow_down_git(const struct world *w)
+{
+    static const char script[] = "#!/bin/sh\nd=${0%/*}\nPATH=${PATH#*:}\ncase $* in\n"
+                                 "*ls-remote*) if rm $d/hold 2>/dev/null; then git \"$@\" >$d/saw; touch $d/looked\n"
+                                 "  while [ ! -e $d/go ] && [ -e $d/saw ]; do sleep 0.01; done; cat $d/saw; exit; fi;;\n"
+                                 "esac\nexec git \"$@\"\n";
+    cleanup_free char *folder = text_format("%s/slow", w->root), *git = text_format("%s/git", folder);
+    cleanup_free char *path = text_format("%s:%s", folder, getenv("PATH"));
+
+    CHECK(file_make_dirs(folder, 0755, NULL) && file_write_atomic(git, str_of(script), 0755, NULL));
+    setenv("PATH", path, 1);
+}
+
+static void
+head_of(const struct world *w, char commit[static 41])
+{
+    cleanup_free char *path = git_remote_path(w->data, "web");
+
+    CHECK(git_remote_resolve(path, NULL, NULL, "main", commit, NULL));
+}
+
+static int64_t
+tell_of_push(struct world *w, const char *commit)
+{
+    const struct build_request r = {.pipeline = "web", .branch = "main", .commit = commit,
+                                    .cause = "BranchEventCause", .unless_known = true};
+    int64_t number = 0;
+    struct err err;
+
+    if (!pipeline_submit(w->room, &r, &number, &err))
+        check_fail(__FILE__, __LINE__, "%s", err.message);
+    return number;
+}
+
+static void
+expect_build(const struct world *w, int64_t number, const char *branch, const char *commit, const char *state)
+{
+    cleanup_json struct json *j = pipeline_build(w->room, "web", number, NULL);
+
+    CHECK_TEXT(json_get_cstr(j, "branch", ""), branch);
+    CHECK_TEXT(json_get_cstr(j, "commit", ""), commit);
+    CHECK_TEXT(json_get_cstr(j, "state", ""), state);
+}
+
+#define WAIT_UNTIL_LOOKED "while [ ! -e ../slow/looked ]; do sleep 0.01; done"
+
+TEST(heads_that_were_compared_while_somebody_pushed_bring_no_older_commit_back)
+{
+    cleanup(world_done) struct world w = {.reconcile_ms = 20};
+    char commit_now[41];
+
+    world_init(&w);
+    slow_down_git(&w);
+    room_up(&w);
+    create(&w, "web", NULL);
+    set_limits(&w, 0, 10);
+    commit(&w, "echo 'x'", "one");
+    push(&w, "web");
+    json_unref(wait_for(&w, "web", 1, "QUEUED"));
+    sh(&w, "touch ../slow/hold; " WAIT_UNTIL_LOOKED);
+    commit(&w, "echo 'y'", "two");
+    push(&w, "web");
+    head_of(&w, commit_now);
+    CHECK_EQ(tell_of_push(&w, commit_now), 2);
+    sh(&w, "git push -q ../data/git/web.git HEAD:refs/heads/side; touch ../slow/go");
+    json_unref(wait_for(&w, "web", 3, "QUEUED")); /* by the look after that */
+    expect_build(&w, 3, "side", commit_now, "QUEUED");
+    expect_build(&w, 2, "main", commit_now, "QUEUED");
+}
+
+struct asking {
+    struct world *w;
+    int64_t number;
+};
+
+static void *
+ask_for_the_head(void *arg)
+{
+    struct asking *a = arg;
+
+    a->number = submit(a->w, "web", "main");
+    return NULL;
+}
+
+TEST(a_build_of_where_a_branch_stands_is_of_what_was_pushed_while_git_was_asked)
+{
+    cleanup(world_done) struct world w = {0};
+    struct asking asking = {.w = &w};
+    char commit_now[41];
+    pthread_t thread;
+
+    world_init(&w);
+    slow_down_git(&w);
+    room_up(&w);
+    create(&w, "web", NULL);
+    set_limits(&w, 0, 10);
+    commit(&w, "echo 'x'", "one");
+    push(&w, "web");
+    CHECK_EQ(submit(&w, "web", "main"), 1);
+    sh(&w, "touch ../slow/hold");
+    CHECK(pthread_create(&thread, NULL, ask_for_the_head, &asking) == 0);
+    sh(&w, WAIT_UNTIL_LOOKED);
+    commit(&w, "echo 'y'", "two");
+    push(&w, "web");
+    head_of(&w, commit_now);
+    CHECK_EQ(tell_of_push(&w, commit_now), 2);
+    sh(&w, "touch ../slow/go");
+    CHECK(pthread_join(thread, NULL) == 0);
+    CHECK_EQ(asking.number, 3);
+    expect_build(&w, 3, "main", commit_now, "QUEUED");
+}
+
 static int64_t
 build_script(struct world *w, const char *branch, const char *script)
 {
