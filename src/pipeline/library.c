@@ -169,7 +169,7 @@ run_command(struct run *run, const struct node *at, const char *const *argv)
     return ok;
 }
 
-/* Of a library that is loaded for the first time; what lies in `temporary` is left over. */
+/* What lies in `temporary` is left over. */
 static bool
 copy_library(struct run *run, const struct node *at, const char *folder, const char *repository,
              const char *version, const char *temporary)
@@ -190,6 +190,24 @@ copy_library(struct run *run, const struct node *at, const char *folder, const c
     return run_command(run, at, clone) && run_command(run, at, checkout);
 }
 
+/* Of a library that is loaded for the first time; several branches may do so at once. */
+static bool
+make_library(struct run *run, const struct node *at, const char *folder, const char *repository,
+             const char *version, const char *kept)
+{
+    const char *temporary = arena_format(&run->arena, "%s.tmp", kept);
+    bool ok;
+
+    if (!run_fetch_begin(run))
+        return run_poll(&run->in, at) && interp_throw(&run->in, at, "AbortException", "'%s' was not loaded", kept);
+    ok = file_exists(kept) ||
+         (copy_library(run, at, folder, repository, version, temporary) &&
+          (rename(temporary, kept) == 0 ||
+           interp_throw(&run->in, at, "AbortException", "cannot rename '%s'", temporary)));
+    run_fetch_end(run);
+    return ok;
+}
+
 /* Where what the build sees of the library lies: what it loaded first. */
 static const char *
 keep_library(struct run *run, const struct node *at, const char *name, const char *folder,
@@ -197,7 +215,7 @@ keep_library(struct run *run, const struct node *at, const char *name, const cha
 {
     const char *state_dir = run->config->state_dir;
     char *key = arena_format(&run->arena, "%s@%s", name, folder != NULL ? "" : version);
-    const char *kept, *temporary;
+    const char *kept;
 
     if (state_dir == NULL && folder != NULL)
         return folder;
@@ -206,15 +224,7 @@ keep_library(struct run *run, const struct node *at, const char *name, const cha
     kept = state_dir != NULL
                ? arena_format(&run->arena, "%s/libraries/%s", state_dir, key)
                : arena_format(&run->arena, "%s@tmp/libraries/%s", run->config->workspace, key);
-    temporary = arena_format(&run->arena, "%s.tmp", kept);
-    if (file_exists(kept))
-        return kept;
-    if (!copy_library(run, at, folder, repository, version, temporary))
-        return NULL;
-    if (rename(temporary, kept) == 0)
-        return kept;
-    (void)interp_throw(&run->in, at, "AbortException", "cannot rename '%s'", temporary);
-    return NULL;
+    return file_exists(kept) || make_library(run, at, folder, repository, version, kept) ? kept : NULL;
 }
 
 /* Where the library lies; a version of a repository is checked out first.  NULL: thrown. */

@@ -123,22 +123,46 @@ TEST(a_library_may_hold_the_pipeline)
     CHECK_TEXT(strbuf_cstr(&b.stages), "Build=SUCCESS\n");
 }
 
-TEST(a_repository_gives_a_version)
+/* The repository "shared": its tag v1 is of put_library(), its head greets otherwise. */
+static void
+put_repository(const struct build *b)
 {
-    cleanup(build_done) struct build b = {0};
     cleanup_free char *command = NULL;
-    const char *log;
 
-    build_init(&b);
-    put_library(&b, "work");
+    put_library(b, "work");
     command = text_format(
         "cd %s/work && git init -q -b main . && git config user.email a@b && git config user.name "
         "a && "
         "git add . && git commit -qm one && git tag v1 && echo \"def call(w) { echo 'newer' }\" > "
         "vars/greet.groovy && git commit -qam two && mkdir ../git && git clone -q --bare . "
         "../git/shared.git",
-        b.directory);
+        b->directory);
     free(check_shell(command));
+}
+
+TEST(branches_that_load_a_library_at_once_all_have_it)
+{
+    cleanup(build_done) struct build b = {0};
+    const char *log;
+
+    build_init(&b);
+    put_repository(&b);
+    log = run_with(&b,
+                   "def at = [:]\n"
+                   "for (int i = 0; i < 4; i++) { at[\"b$i\"] = { library 'shared@v1'\n greet 'Ann' } }\n"
+                   "parallel at\n",
+                   RESULT_SUCCESS);
+    CHECK(has(log, "[b0] hello Ann. from greet"));
+    CHECK(has(log, "[b3] hello Ann. from greet"));
+}
+
+TEST(a_repository_gives_a_version)
+{
+    cleanup(build_done) struct build b = {0};
+    const char *log;
+
+    build_init(&b);
+    put_repository(&b);
     log = run_with(&b,
                    "pipeline {\n agent any\n libraries { lib('shared@v1') }\n"
                    " stages { stage('A') { steps { greet 'Ann' } } }\n}\n",

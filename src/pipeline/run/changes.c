@@ -2,7 +2,6 @@
 #include "pipeline/run/changes.h"
 
 #include <time.h>
-#include "base/clock.h"
 #include "base/log.h"
 #include "io/file.h"
 
@@ -173,32 +172,26 @@ told(struct run *run, const struct json *commits, const char *from)
     return nothing(run);
 }
 
-static void
-wait_for_turn(struct run *run)
-{
-    while (run->asks_changes && !run_is_due(run))
-        flow_wait(run, NULL, 0, clock_monotonic_ms() + RUN_POLL_MS);
-}
-
 const struct json *
 changes_between(struct run *run, const char *from, const char *to)
 {
     cleanup_free char *key = text_format("%s %s", from, to);
     cleanup(strbuf_done) struct strbuf log = {0};
     struct json *commits;
-    bool is_known;
+    bool is_known = true;
 
     if (run->changes == NULL)
         run->changes = read_kept(run);
     if (json_get(run->changes, key) != NULL)
         return told(run, json_get(run->changes, key), from);
-    wait_for_turn(run);
+    if (!run_fetch_begin(run))
+        return nothing(run);
+    if (json_get(run->changes, key) == NULL)
+        is_known = strcmp(from, to) == 0 || run->config->in_place ||
+                   workspace_log(run, from, to, CHANGES_MAX, &log);
+    run_fetch_end(run);
     if (json_get(run->changes, key) != NULL) /* another branch asked meanwhile */
         return told(run, json_get(run->changes, key), from);
-    run->asks_changes = true;
-    is_known = strcmp(from, to) == 0 || run->config->in_place ||
-               workspace_log(run, from, to, CHANGES_MAX, &log);
-    run->asks_changes = false;
     commits = is_known ? changes_parse(strbuf_str(&log)) : json_bool(false);
     if (!is_known && run_is_due(run)) { /* what was interrupted is asked for again */
         json_unref(commits);

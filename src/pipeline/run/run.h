@@ -90,7 +90,7 @@ struct run {
     struct flow_set *flows;
     struct lock_table *locks;
     struct json *changes; /* changes.c; NULL: nobody asked yet */
-    bool asks_changes;    /* a flow does: git fetches into one repository for one at a time */
+    bool is_fetching;     /* a flow is: run_fetch_begin() */
     struct journal *journal;   /* NULL: none is kept */
     struct journal_flow *past; /* what it knows of the flow that runs */
     int64_t logged;            /* bytes, before there was a journal */
@@ -234,6 +234,10 @@ void run_rested(struct run *run); /* takes it again, whoever has it by now */
  * interrupted, and nothing more is waited for. */
 bool run_come_back(struct run *run, const struct node *at, bool ok) MUST_CHECK;
 enum rest run_rest_kind(const struct run *run); /* of who waits for a lock or a build */
+/* Around what a flow makes that others may want as well (a repository, a library): one at a time.  Who had to wait
+ * looks whether it is there by now.  False: the flow is due, and has no turn. */
+bool run_fetch_begin(struct run *run) MUST_CHECK;
+void run_fetch_end(struct run *run);
 /* process_run() for steps: on this machine whatever `launcher` says; an interruption ends it
  * (`cancelled`; the caller's run_poll() then throws).  Sets the spec's is_cancelled, wait and arg
  * unless they are set. */

@@ -195,6 +195,24 @@ run_wait(struct run *run, const struct node *at, struct pollfd *fds, size_t coun
     return run_poll(&run->in, at);
 }
 
+bool
+run_fetch_begin(struct run *run)
+{
+    while (run->is_fetching) {
+        if (run_is_due(run))
+            return false;
+        flow_wait(run, NULL, 0, clock_monotonic_ms() + RUN_POLL_MS);
+    }
+    run->is_fetching = true;
+    return true;
+}
+
+void
+run_fetch_end(struct run *run)
+{
+    run->is_fetching = false;
+}
+
 /* ---- what interrupted it, as Jenkins's classes are called ---- */
 
 static const char *const classes[INTERRUPTIONS] = {
