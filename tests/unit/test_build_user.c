@@ -509,19 +509,51 @@ TEST(where_there_are_no_users_strangers_are_not_root_for_want_of_them)
     CHECK_EQ(within(65536, look_at_builds), 0);
 }
 
-TEST(a_git_that_was_killed_stands_in_no_later_builds_way)
+/* The pipeline "far", of the repository of "web" as one that lies elsewhere. */
+static void
+far_init(struct world *w)
 {
-    cleanup(world_done) struct world w = {0};
-    cleanup_free char *url = NULL, *log = NULL;
+    cleanup_free char *url = NULL;
     struct json *j = NULL;
+    struct err err;
+
+    web_init(w, NULL);
+    url = text_format("file://%s/git/web.git", w->data);
+    CHECK(pipeline_create(w->room, "far", url, NULL, &j, &err));
+    json_unref(j);
+}
+
+/* The Jenkinsfile of a replay may be another one, and then nothing is fetched before the branches want it. */
+TEST(what_branches_of_a_build_fetch_at_once_they_all_have)
+{
+    static const char script[] = "def at = [:]\n"
+                                 "for (int i = 0; i < 4; i++) { at[\"b$i\"] = { node { checkout scm\n sh 'test -f Jenkinsfile' } } }\n"
+                                 "parallel at\n";
+    const struct build_request r = {.pipeline = "far", .branch = "main", .cause = "UserIdCause", .script = script};
+    cleanup(world_done) struct world w = {0};
+    int64_t number;
     struct err err;
 
     if (!has_users())
         return;
-    web_init(&w, NULL);
-    url = text_format("file://%s/git/web.git", w.data);
-    CHECK(pipeline_create(w.room, "far", url, NULL, &j, &err));
-    json_unref(j);
+    far_init(&w);
+    commit(&w, "echo 'x'", "x");
+    push(&w, "web");
+    CHECK(pipeline_submit(w.room, &r, &number, &err) && number == 1);
+    expect_result(&w, "far", 1, "SUCCESS");
+    sh(&w, "test $(grep -c Fetching ../data/builds/far/1/log) = 1");
+}
+
+TEST(a_git_that_was_killed_stands_in_no_later_builds_way)
+{
+    cleanup(world_done) struct world w = {0};
+    cleanup_free char *log = NULL;
+
+    if (!has_users())
+        return;
+    far_init(&w);
+    sh(&w, "mkdir -p ../data/workspaces/far/main@git/refs; cd ../data/workspaces/far/main@git; "
+           "echo 'ref: refs/heads/master' >HEAD; touch config.lock"); /* as far as `git init` came */
     commit(&w, "script { echo \"changes ${currentBuild.changeSets.size()}\" }", "x");
     push(&w, "web");
     CHECK_EQ(submit(&w, "far", "main"), 1);

@@ -265,16 +265,44 @@ unlock_mirror(struct run *run, const char *mirror)
     (void)unlink(arena_format(&run->arena, "%s/shallow.lock", mirror));
 }
 
-/* `commit` may be on `ref` only: some servers refuse to serve one by its id. */
+/* The last that `git init` makes: one that was ended in the middle of it is made anew. */
 static bool
-mirror_commit(struct run *run, const char *mirror, int *code)
+mirror_is_made(struct run *run, const char *mirror)
+{
+    return file_exists(arena_format(&run->arena, "%s/objects/info", mirror));
+}
+
+static bool
+make_mirror(struct run *run, const char *mirror, int *code)
+{
+    struct err err;
+
+    if (mirror_is_made(run, mirror))
+        return true;
+    if (!file_remove_tree(mirror, &err)) {
+        run_logf(run, "%s", err.message);
+        return false;
+    }
+    return OWN_GIT(run, NULL, NULL, code, "init", "--quiet", "--bare", mirror);
+}
+
+static bool
+mirror_has_commit(struct run *run, const char *mirror)
+{
+    cleanup(strbuf_done) struct strbuf ignored = {0};
+    int code;
+
+    return mirror_is_made(run, mirror) &&
+           OWN_GIT(run, mirror, &ignored, &code, "cat-file", "-e",
+                   arena_format(&run->arena, "%s^{tree}", run->config->commit));
+}
+
+/* The commit may be on `ref` only: some servers refuse to serve one by its id. */
+static bool
+fetch_into_mirror(struct run *run, const char *mirror, int *code)
 {
     const struct runner_config *c = run->config;
-    cleanup(strbuf_done) struct strbuf ignored = {0};
 
-    if (OWN_GIT(run, mirror, &ignored, code, "cat-file", "-e",
-                arena_format(&run->arena, "%s^{tree}", c->commit)))
-        return true;
     run_logf(run, "Fetching %s from %s", c->commit, c->git_url);
     unlock_mirror(run, mirror);
     if (OWN_GIT(run, mirror, NULL, code, "fetch", "--quiet", "--no-tags", "--depth=1", "--force",
@@ -285,11 +313,19 @@ mirror_commit(struct run *run, const char *mirror, int *code)
                    c->ref != NULL ? c->ref : arena_format(&run->arena, "refs/heads/%s", c->branch));
 }
 
+/* Several branches of a build may find at once that it has to be fetched. */
 static bool
-make_mirror(struct run *run, const char *mirror, int *code)
+fill_mirror(struct run *run, const char *mirror, int *code)
 {
-    return file_exists(arena_format(&run->arena, "%s/HEAD", mirror)) ||
-           OWN_GIT(run, NULL, NULL, code, "init", "--quiet", "--bare", mirror);
+    const bool waits = run->is_fetching;
+    bool ok;
+
+    if (!run_fetch_begin(run))
+        return false;
+    ok = (waits && mirror_has_commit(run, mirror)) ||
+         (make_mirror(run, mirror, code) && fetch_into_mirror(run, mirror, code));
+    run_fetch_end(run);
+    return ok;
 }
 
 /* From where the commit gets into the workspace; NULL: thrown. */
@@ -302,7 +338,7 @@ source_apart(struct run *run, const struct node *at)
 
     if (!is_narus(run, source)) {
         source = mirror_of(run);
-        if (!make_mirror(run, source, &code) || !mirror_commit(run, source, &code)) {
+        if (!mirror_has_commit(run, source) && !fill_mirror(run, source, &code)) {
             git_failed(run, at, "fetch", code);
             return NULL;
         }
