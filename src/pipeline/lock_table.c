@@ -307,20 +307,28 @@ lock_table_free(struct lock_table *t)
 
 /* ---- the steps' side ---- */
 
+/* Who asks again finds what the last change gave him. */
+static struct claim *
+enter(struct lock_table *t, const struct lock_claim *claim)
+{
+    struct claim *c = find(t, claim->owner);
+
+    if (c != NULL || t->count >= LOCKS_MAX)
+        return c;
+    c = insert(t, claim->owner, wanted_of(claim), claim->priority, claim->newest_first);
+    serve(t);
+    save(t);
+    return c;
+}
+
 bool
 lock_table_take(struct lock_table *t, const struct lock_claim *claim, struct strbuf *names_out)
 {
-    struct claim *c;
-    bool ours, is_new;
+    const struct claim *c;
+    bool ours;
 
     pthread_mutex_lock(&t->mutex);
-    c = find(t, claim->owner);
-    is_new = c == NULL && t->count < LOCKS_MAX;
-    if (is_new) { /* who asks again finds what the last change gave him */
-        c = insert(t, claim->owner, wanted_of(claim), claim->priority, claim->newest_first);
-        serve(t);
-        save(t);
-    }
+    c = enter(t, claim);
     ours = c != NULL && c->is_held;
     for (size_t i = 0; ours && names_out != NULL && i < json_size(c->names); i++) {
         if (i > 0)
@@ -331,25 +339,33 @@ lock_table_take(struct lock_table *t, const struct lock_claim *claim, struct str
     return ours;
 }
 
-bool
-lock_table_is_free(struct lock_table *t, const struct lock_claim *claim)
+/* Behind all that wait. */
+static bool
+is_free(const struct lock_table *t, const struct lock_claim *claim)
 {
-    cleanup_json struct json *taken = NULL, *wanted = wanted_of(claim), *chosen = json_array();
-    const struct claim *own;
-    bool is_free;
+    cleanup_json struct json *taken = held_names(t), *wanted = wanted_of(claim), *chosen = json_array();
 
-    pthread_mutex_lock(&t->mutex);
-    own = find(t, claim->owner);
-    taken = held_names(t);
     for (const struct claim *c = t->first; c != NULL; c = c->next)
-        if (!c->is_held && c != own) {
+        if (!c->is_held) {
             cleanup_json struct json *theirs = json_array();
             (void)choose_within(t, c->owner, c->wanted, taken, theirs);
         }
-    is_free = (own != NULL && own->is_held) ||
-              choose_within(t, claim->owner, wanted, taken, chosen);
+    return choose_within(t, claim->owner, wanted, taken, chosen);
+}
+
+bool
+lock_table_try(struct lock_table *t, const struct lock_claim *claim)
+{
+    const struct claim *c;
+    bool ours;
+
+    pthread_mutex_lock(&t->mutex);
+    c = find(t, claim->owner);
+    if (c == NULL && is_free(t, claim))
+        c = enter(t, claim);
+    ours = c != NULL && c->is_held;
     pthread_mutex_unlock(&t->mutex);
-    return is_free;
+    return ours;
 }
 
 void

@@ -42,8 +42,8 @@ bool lock_table_take(struct lock_table *t, const struct lock_claim *claim,
                      struct strbuf *names_out);
 /* Could it be had if nobody held anything?  Who takes what cannot be had waits for ever. */
 bool lock_claim_is_possible(const struct lock_claim *claim);
-/* Could it be had at once, by nobody else's leave? */
-bool lock_table_is_free(struct lock_table *t, const struct lock_claim *claim);
+/* Takes all if it can be had at once, by nobody else's leave, and does not queue. */
+bool lock_table_try(struct lock_table *t, const struct lock_claim *claim);
 void lock_table_give(struct lock_table *t, const char *owner);
 /* All of a build that is over: owners that begin with `prefix` ("web#7 "). */
 void lock_table_give_all(struct lock_table *t, const char *prefix);

@@ -13,10 +13,10 @@ take_lock(struct lock_table *t, const char *resource, const char *owner)
 }
 
 static inline bool
-lock_is_free(struct lock_table *t, const char *resource, const char *owner)
+try_lock(struct lock_table *t, const char *resource, const char *owner)
 {
     const struct lock_need need = {.names = &resource, .count = 1, .quantity = 1};
     const struct lock_claim claim = {.owner = owner, .needs = &need, .need_count = 1};
 
-    return lock_table_is_free(t, &claim);
+    return lock_table_try(t, &claim);
 }

@@ -71,7 +71,7 @@ TEST(a_claim_gets_all_that_it_wants_or_waits)
     CHECK_TEXT(take(t, "2", "2:a b c"), "a,b"); /* c was free as well, and the third one got it */
     CHECK_TEXT(take(t, "3", "c"), "c");
     lock_table_give_all(t, "");
-    CHECK(lock_is_free(t, "a", "9"));
+    CHECK(try_lock(t, "a", "9"));
     lock_table_free(t);
 }
 
@@ -82,7 +82,7 @@ TEST(who_waits_for_two_things_is_not_passed_over_for_ever)
     CHECK_TEXT(take(t, "1", "a"), "a");
     CHECK_TEXT(take(t, "2", "a;b"), "-");
     CHECK_TEXT(take(t, "3", "b"), "-");
-    CHECK(!lock_is_free(t, "b", "4"));
+    CHECK(!try_lock(t, "b", "4"));
     CHECK_TEXT(take(t, "5", "c"), "c");
     lock_table_give(t, "1");
     CHECK_TEXT(take(t, "2", "a;b"), "a,b");
@@ -149,7 +149,7 @@ TEST(who_holds_something_is_not_kept_from_more_by_who_waits_for_it)
     CHECK_TEXT(take(t, "q#1 a", "db;printer"), "-");
     CHECK_TEXT(take(t, "r#1 a", "printer"), "-");
     read_wish(&w, "p#1 b", "printer");
-    CHECK(lock_table_is_free(t, &w.claim));
+    CHECK(lock_table_try(t, &w.claim));
     CHECK_TEXT(take(t, "p#1 b", "printer"), "printer");
     lock_table_give(t, "p#1 b");
     CHECK_TEXT(take(t, "r#1 a", "printer"), "-"); /* who holds nothing waits as ever */

@@ -220,6 +220,46 @@ TEST(a_lock_is_held_by_one_branch_at_a_time)
     CHECK(has(log, "[p] [x] is locked, skipping execution...") && strstr(log, "twice") == NULL);
 }
 
+static pthread_barrier_t decided;
+
+/* Both know what they do before one of them does it. */
+static void
+log_and_meet(void *ctx, struct str text)
+{
+    on_log(ctx, text);
+    if (str_starts(text, STR("Trying to acquire")) || str_find(text, STR("is locked, skipping")) >= 0)
+        (void)pthread_barrier_wait(&decided);
+}
+
+TEST(of_builds_that_find_a_lock_free_at_once_one_has_it_and_the_other_skips)
+{
+    struct build builds[2] = {0};
+    pthread_t threads[2];
+    struct lock_table *locks = lock_table_new(NULL);
+    unsigned ran = 0, skipped = 0;
+
+    CHECK(pthread_barrier_init(&decided, NULL, 2) == 0);
+    for (size_t i = 0; i < 2; i++) {
+        build_init(&builds[i]);
+        builds[i].config.number = (int64_t)i + 1;
+        builds[i].config.locks = locks;
+        builds[i].config.on_log = log_and_meet;
+        put_file(&builds[i], "ws/Jenkinsfile", "lock(resource: 'db', skipIfLocked: true) { echo 'in' }");
+        CHECK(pthread_create(&threads[i], NULL, run_thread, &builds[i]) == 0);
+    }
+    for (size_t i = 0; i < 2; i++) {
+        CHECK(pthread_join(threads[i], NULL) == 0);
+        ran += has(strbuf_cstr(&builds[i].log), "in");
+        skipped += has(strbuf_cstr(&builds[i].log), "[db] is locked, skipping execution...");
+        CHECK(file_remove_tree(builds[i].directory, NULL));
+        build_done(&builds[i]);
+    }
+    CHECK_EQ(ran, 1);
+    CHECK_EQ(skipped, 1);
+    pthread_barrier_destroy(&decided);
+    lock_table_free(locks);
+}
+
 TEST(a_label_of_too_many_resources_is_refused)
 {
     cleanup(build_done) struct build b = {0};

@@ -153,7 +153,7 @@ read_wish(struct wish *w)
 
 /* ---- lock ---- */
 
-/* As it was when the step was first come to. */
+/* As it was when the step was first come to; if it is not, it is ours. */
 static bool
 is_locked(const struct wish *w)
 {
@@ -163,7 +163,7 @@ is_locked(const struct wish *w)
 
     if (journal_known(run, key, &v))
         return value_truth(v);
-    v = value_bool(!lock_table_is_free(run->locks, &w->claim));
+    v = value_bool(!lock_table_try(run->locks, &w->claim));
     journal_note(run, key, v);
     return value_truth(v);
 }
