@@ -17,7 +17,7 @@ struct build {
     struct runner_config config;
     struct runner_outcome outcome;
     struct strbuf log, stages;
-    int64_t abort_at_ms;
+    const char *aborted_by; /* a file, when it is there; NULL: none */
     struct json *history;
 };
 
@@ -40,8 +40,9 @@ static inline enum abort_request
 abort_request(void *ctx)
 {
     const struct build *b = ctx;
+    cleanup_free char *path = b->aborted_by == NULL ? NULL : text_format("%s/%s", b->directory, b->aborted_by);
 
-    return b->abort_at_ms != 0 && clock_monotonic_ms() >= b->abort_at_ms ? ABORT_ASKED : ABORT_NO;
+    return path != NULL && file_exists(path) ? ABORT_ASKED : ABORT_NO;
 }
 
 static inline void *

@@ -4,6 +4,7 @@
 #pragma once
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -51,11 +52,15 @@ sh(const struct world *w, const char *script)
     process_result_done(&r);
 }
 
+static atomic_uint let_in; /* requests, so far */
+
 static inline bool
 allow_all(void *ctx, struct http_exchange *x)
 {
-    if (str_is(http_header_get(x, "Authorization"), "let me in"))
+    if (str_is(http_header_get(x, "Authorization"), "let me in")) {
+        atomic_fetch_add(&let_in, 1);
         return true;
+    }
     http_reply(x, 401, NULL, STR("no"));
     return false;
 }

@@ -213,7 +213,8 @@ TEST(whoever_left_something_behind_keeps_his_number)
     CHECK_EQ(web_build(&w,
                        "sh '''echo $(id -u) >../first\n"
                        "BUILD_ID=dontKillMe JENKINS_NODE_COOKIE=dontKillMe setsid sleep 600 >/dev/null 2>&1 </dev/null &\n"
-                       "echo $! >../stays'''",
+                       "echo $! >../stays\n"
+                       "while ! grep -q dontKillMe /proc/$!/environ; do sleep 0.01; done'''", /* else it is as the others */
                        "x"),
              1);
     expect_result(&w, "web", 1, "SUCCESS");

@@ -406,7 +406,7 @@ TEST(builds_that_wait_for_a_label_nobody_has_hold_up_no_others)
         CHECK(pipeline_abort(w.room, "web", i, &err));
     for (int i = 1; i <= WAITING; i++)
         expect_result(&w, "web", i, "ABORTED");
-    for (int i = 0; count > WORKERS_IDLE && i < 600; i++) { /* nor do their threads stay */
+    for (int i = 0; count > WORKERS_IDLE && i < 600 * CHECK_PATIENCE; i++) { /* nor do their threads stay */
         (void)pipeline_wait(w.room, 20);
         room_lock(w.room);
         count = w.room->worker_count;

@@ -223,7 +223,7 @@ TEST(a_workspace_in_use_stays_whatever_the_budget_says)
         cleanup_json struct json *answer = json_object();
         struct err err;
         json_set(answer, "proceed", json_bool(true));
-        for (int i = 0; i < 400 && !pipeline_answer(w.room, "web", 1, NULL, answer, &err); i++)
+        for (int i = 0; i < 400 * CHECK_PATIENCE && !pipeline_answer(w.room, "web", 1, NULL, answer, &err); i++)
             (void)pipeline_wait(w.room, 50);
     }
     expect_result(&w, "web", 1, "SUCCESS");

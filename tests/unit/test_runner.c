@@ -327,9 +327,9 @@ TEST(an_abort_cannot_be_swallowed)
     cleanup(build_done) struct build b = {0};
 
     build_init(&b);
-    b.abort_at_ms = clock_monotonic_ms() + 300;
+    b.aborted_by = "ws/up";
     build_run(&b, "pipeline {\nagent any\nstages {\nstage('A') {\nsteps { script {\n"
-                  "try { sh 'sleep 1000' } catch (e) { echo 'swallowed' } } } } } }");
+                  "try { sh 'touch up; sleep 1000' } catch (e) { echo 'swallowed' } } } } } }");
     CHECK(has(strbuf_cstr(&b.log), "swallowed"));
     CHECK_TEXT(build_result_name(b.outcome.result), "ABORTED");
 }
