@@ -62,14 +62,18 @@ credential_check(const char *arn, struct err *err)
 }
 
 static bool
+role_check(const struct json *input, struct err *err)
+{
+    return json_get(input, "customRoleArn") == NULL ||
+           err_set(err, ERR_UNSUPPORTED_FEATURE, "customRoleArn is for registries of AWS's ECR, which are not built");
+}
+
+static bool
 upstream_check(const struct json *input, const char *url, struct err *err)
 {
     const char *said = json_get_cstr(input, "upstreamRegistry", NULL);
     const char *known = pull_upstream_name(url);
 
-    if (json_get(input, "customRoleArn") != NULL)
-        return err_set(err, ERR_UNSUPPORTED_FEATURE,
-                       "customRoleArn is for registries of AWS's ECR, which are not built");
     return said == NULL || (known != NULL && strcmp(said, known) == 0) ||
            err_set(err, ERR_UNSUPPORTED_UPSTREAM, "'%s' is not the registry '%s'", url, said);
 }
@@ -200,7 +204,7 @@ ecr_create_pull_through_cache_rule(struct request *rq, struct json *out, struct 
         !prefix_read(in, "ecrRepositoryPrefix", r.prefix, sizeof r.prefix, err) || !prefix_check(r.prefix, err) ||
         !prefix_read(in, "upstreamRepositoryPrefix", r.upstream_prefix, sizeof r.upstream_prefix,
                      err) ||
-        !pull_url_read(text, r.url, sizeof r.url, err) || !upstream_check(in, r.url, err) ||
+        !pull_url_read(text, r.url, sizeof r.url, err) || !role_check(in, err) || !upstream_check(in, r.url, err) ||
         !credential_check(credential, err))
         return false;
     json_set(rule, "ecrRepositoryPrefix", json_text(r.prefix));
@@ -264,7 +268,7 @@ ecr_update_pull_through_cache_rule(struct request *rq, struct json *out, struct 
 
     if (!ecr_registry_id_check(rq, err) ||
         !prefix_read(rq->input, "ecrRepositoryPrefix", prefix, sizeof prefix, err) ||
-        !credential_check(credential, err))
+        !role_check(rq->input, err) || !credential_check(credential, err))
         return false;
     if (credential == NULL)
         return err_set(err, ERR_INVALID_PARAMETER,

@@ -324,6 +324,11 @@ TEST(a_cache_rule_is_of_a_prefix_that_repositories_can_have)
     CHECK_EQ(json_size(json_get(told, "pullThroughCacheRules")), 1);
     expect(&d, "DescribePullThroughCacheRules", "{\"ecrRepositoryPrefixes\":[\"q/\",\"none\"]}",
            "PullThroughCacheRuleNotFoundException");
+    /* Not built, and said so by the one that made it, too. */
+    expect(&d, "UpdatePullThroughCacheRule",
+           "{\"ecrRepositoryPrefix\":\"q/\",\"customRoleArn\":\"arn:aws:iam::" ACCOUNT ":role/r\",\"credentialArn\":"
+           "\"arn:aws:secretsmanager:" REGION ":" ACCOUNT ":secret:ecr-pullthroughcache/q\"}",
+           "UnsupportedFeatureException");
 }
 
 static void
