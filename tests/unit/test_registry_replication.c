@@ -589,6 +589,18 @@ wait_linked(struct world *w, const char *region, struct str blob)
     }
 }
 
+/* Its files lie aside then, and it has been asked for the last time whether it goes on. */
+static void
+wait_put(struct world *w)
+{
+    const int64_t end_ms = clock_monotonic_ms() + 60000;
+
+    while (files_in(w, "blobs/uploads") == 0) {
+        CHECK(clock_monotonic_ms() < end_ms);
+        clock_sleep_ms(1);
+    }
+}
+
 /* Between regions of this machine there is no network to be cut: each step has to ask. */
 TEST(a_stop_ends_what_is_on_its_way_to_another_region)
 {
@@ -602,7 +614,8 @@ TEST(a_stop_ends_what_is_on_its_way_to_another_region)
     registry_start_replicating(w.reg, w.dir);
     pthread_mutex_t *lock = repository_lock(w.reg, THERE, "my-app");
     index_push(&w);
-    wait_linked(&w, THERE, STR("one")); /* the image of the index comes next, and needs the lock */
+    wait_linked(&w, THERE, STR("one"));
+    wait_put(&w); /* the image of the index, which needs the lock */
     CHECK_EQ(pthread_create(&stopping, NULL, replicator_end, w.reg), 0);
     while (!replicator_is_stopping(w.reg)) {
         CHECK(clock_monotonic_ms() < end_ms);
