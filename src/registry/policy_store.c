@@ -176,6 +176,20 @@ policies_say(struct registry *reg, const char *region, const char *repository, b
                                      : REGISTRY_SAYS_NOTHING;
 }
 
+/* AWS lists referrers to whoever holds BatchGetImage; ListImageReferrers by its own name allows and denies them, too. */
+static enum registry_verdict
+policies_say_of(struct registry *reg, const char *region, const char *repository, bool has_own,
+                const char *action, const struct registry_caller *caller, int64_t now_ms)
+{
+    const enum registry_verdict verdict = policies_say(reg, region, repository, has_own, action, caller, now_ms);
+
+    if (verdict == REGISTRY_DENIES || strcmp(action, "ecr:ListImageReferrers") != 0)
+        return verdict;
+    const enum registry_verdict of_image =
+        policies_say(reg, region, repository, has_own, "ecr:BatchGetImage", caller, now_ms);
+    return of_image != REGISTRY_SAYS_NOTHING ? of_image : verdict;
+}
+
 enum registry_verdict
 registry_policy_says(struct registry *reg, const char *region, const char *repository,
                      const char *action, const struct registry_caller *caller, int64_t now_ms)
@@ -193,7 +207,7 @@ registry_policy_says(struct registry *reg, const char *region, const char *repos
     cleanup_free char *common = policy_path(reg, region, NULL);
     const bool has_own = own != NULL && !is_absent(own), has_common = !is_absent(common);
     if (has_own || has_common)
-        return policies_say(reg, region, repository, has_own, action, caller, now_ms);
+        return policies_say_of(reg, region, repository, has_own, action, caller, now_ms);
     if (repository != NULL)
         place_note(reg, region, repository, PLACE_WITHOUT_POLICY, as_of);
     return REGISTRY_SAYS_NOTHING;

@@ -303,6 +303,30 @@ TEST(who_assumes_a_role_does_not_leave_behind_what_is_denied_to_him)
     CHECK(file_remove_tree(dir, &err));
 }
 
+/* As in AWS. */
+TEST(referrers_are_listed_by_who_may_get_the_image)
+{
+    char dir[] = "/tmp/naru-policy-XXXXXX";
+    struct err err = {0};
+
+    CHECK(mkdtemp(dir) != NULL);
+    struct registry *reg = registry_open(dir, "000000000000", REGION, &err);
+    CHECK(reg != NULL && registry_repository_create(reg, REGION, "team/web", NULL, &err));
+    CHECK(registry_policy_set(reg, REGION, "team/web",
+                              "{\"Statement\":[{\"Effect\":\"Deny\",\"Principal\":{\"AWS\":\"" BOB "\"},\"Action\":\"ecr:BatchGetImage\"},"
+                              "{\"Effect\":\"Allow\",\"Principal\":\"*\",\"Action\":\"ecr:ListImageReferrers\"}]}", &err));
+    CHECK_EQ(door(reg, "team/web", "ecr:ListImageReferrers", ALICE), REGISTRY_ALLOWS);
+    CHECK_EQ(door(reg, "team/web", "ecr:ListImageReferrers", BOB), REGISTRY_DENIES);
+    CHECK(registry_policy_set(reg, REGION, "team/web",
+                              "{\"Statement\":[{\"Effect\":\"Allow\",\"Principal\":\"*\",\"Action\":\"ecr:BatchGetImage\"},"
+                              "{\"Effect\":\"Deny\",\"Principal\":{\"AWS\":\"" BOB "\"},\"Action\":\"ecr:ListImageReferrers\"}]}", &err));
+    CHECK_EQ(door(reg, "team/web", "ecr:ListImageReferrers", ALICE), REGISTRY_ALLOWS);
+    CHECK_EQ(door(reg, "team/web", "ecr:ListImageReferrers", BOB), REGISTRY_DENIES);
+    CHECK_EQ(door(reg, "team/web", "ecr:ListImages", ALICE), REGISTRY_SAYS_NOTHING);
+    registry_close(reg);
+    CHECK(file_remove_tree(dir, &err));
+}
+
 TEST(policies_are_kept_and_asked)
 {
     char dir[] = "/tmp/naru-policy-XXXXXX";
