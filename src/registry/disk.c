@@ -210,6 +210,12 @@ disk_list(const char *path, struct json **out, struct err *err)
 }
 
 bool
+disk_is_absent(const char *path)
+{
+    return access(path, F_OK) < 0 && (errno == ENOENT || errno == ENOTDIR);
+}
+
+bool
 disk_remove(const char *path, struct err *err)
 {
     return unlink(path) == 0 || errno == ENOENT || err_errno(err, "cannot remove '%s'", path);

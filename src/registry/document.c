@@ -23,7 +23,7 @@ registry_document_get(struct registry *reg, const char *region, struct json **ou
     cleanup_free char *path = document_path(reg, region);
     const unsigned as_of = places_changed(reg);
     const bool is_kept = place_text(reg, region, "", &text);
-    if (!is_kept && !file_exists(path))
+    if (!is_kept && disk_is_absent(path))
         strbuf_add(&text, STR("{}"));
     else if (!is_kept && !file_read(path, DOCUMENT_MAX, &text, err))
         return false;

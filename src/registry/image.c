@@ -35,7 +35,7 @@ manifest_is_linked(const struct registry *reg, const char *region, const char *n
                    struct str digest)
 {
     cleanup_free char *path = image_record_path(reg, region, name, digest);
-    return file_exists(path);
+    return !disk_is_absent(path);
 }
 
 bool

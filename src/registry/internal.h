@@ -126,6 +126,8 @@ bool disk_make_dirs(const char *root, const char *path, struct err *err) MUST_CH
 /* Names in `path` but "." and "..", sorted, as an array of texts; what is no directory is empty. */
 bool disk_list(const char *path, struct json **out, struct err *err) MUST_CHECK;
 struct json *texts_sorted(const struct json *texts); /* a new array, in the order of bytes */
+/* What cannot be looked at is there: it is not made anew, nobody is let in for it, and nothing goes that it may need. */
+bool disk_is_absent(const char *path);
 bool disk_remove(const char *path, struct err *err) MUST_CHECK; /* absent is success */
 /* Reads JSON that we wrote, so that a damaged one is INTERNAL. `limit`: bytes. */
 bool disk_read_json(const char *path, size_t limit, struct json **out, struct err *err) MUST_CHECK;

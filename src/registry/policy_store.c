@@ -42,7 +42,7 @@ registry_policy_get(struct registry *reg, const char *region, const char *reposi
 
     if (repository != NULL && !repository_check(reg, region, repository, err))
         return false;
-    if (!file_exists(path))
+    if (disk_is_absent(path))
         return not_found(reg, repository, err);
     return file_read(path, POLICY_TEXT_MAX + 1, out, err);
 }
@@ -56,7 +56,7 @@ policy_change(struct registry *reg, const char *region, const char *repository, 
     if (text != NULL)
         return disk_make_dirs(reg->root_dir, folder, err) &&
                disk_store(reg, path, str_of(text), err);
-    if (!file_exists(path))
+    if (disk_is_absent(path))
         return not_found(reg, repository, err);
     return disk_remove(path, err) && disk_sync_parent(path, err);
 }
@@ -83,13 +83,6 @@ registry_policy_set(struct registry *reg, const char *region, const char *reposi
 
 /* ---- what they say ---- */
 
-/* One that cannot be looked at is there: it lets nobody in. */
-static bool
-is_absent(const char *path)
-{
-    return access(path, F_OK) < 0 && (errno == ENOENT || errno == ENOTDIR);
-}
-
 /* What one of the two says; nothing, if it is not there. */
 static enum policy_verdict
 ask_one(struct registry *reg, const char *region, const char *repository, bool is_of_registry,
@@ -99,7 +92,7 @@ ask_one(struct registry *reg, const char *region, const char *repository, bool i
     cleanup(strbuf_done) struct strbuf bytes = {0};
     struct err err = {0};
 
-    if (is_absent(path))
+    if (disk_is_absent(path))
         return POLICY_NONE;
     if (!file_read(path, POLICY_TEXT_MAX + 1, &bytes, &err)) {
         if (err.sys_errno == ENOENT)
@@ -205,7 +198,7 @@ registry_policy_says(struct registry *reg, const char *region, const char *repos
         return REGISTRY_SAYS_NOTHING;
     cleanup_free char *own = repository != NULL ? policy_path(reg, region, repository) : NULL;
     cleanup_free char *common = policy_path(reg, region, NULL);
-    const bool has_own = own != NULL && !is_absent(own), has_common = !is_absent(common);
+    const bool has_own = own != NULL && !disk_is_absent(own), has_common = !disk_is_absent(common);
     if (has_own || has_common)
         return policies_say_of(reg, region, repository, has_own, action, caller, now_ms);
     if (repository != NULL)

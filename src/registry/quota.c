@@ -44,7 +44,7 @@ quota_limit(struct registry *reg, const char *region, const char *repository, in
     if (place_is(reg, region, repository, PLACE_WITHOUT_QUOTA))
         return true;
     cleanup_free char *path = quota_path(reg, region, repository);
-    if (!file_exists(path)) {
+    if (disk_is_absent(path)) {
         place_note(reg, region, repository, PLACE_WITHOUT_QUOTA, as_of);
         return true;
     }

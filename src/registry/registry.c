@@ -25,7 +25,7 @@ key_load(struct registry *reg, struct err *err)
 {
     cleanup(strbuf_done) struct strbuf bytes = {0};
 
-    if (!file_exists(reg->key_path)) {
+    if (disk_is_absent(reg->key_path)) {
         unsigned char key[sizeof reg->key];
         random_bytes(key, sizeof key);
         if (!file_write_atomic(reg->key_path, (struct str){(const char *)key, sizeof key}, 0600,

@@ -58,7 +58,7 @@ repository_check(struct registry *reg, const char *region, const char *name, str
         if (place_is(reg, region, name, PLACE_THERE))
             return true;
         cleanup_free char *path = repository_path(reg, region, name, "_repository.json");
-        if (file_exists(path)) {
+        if (!disk_is_absent(path)) {
             place_note(reg, region, name, PLACE_THERE, as_of);
             return true;
         }
@@ -393,7 +393,6 @@ struct walk {
     bool (*gone)(struct registry *reg, const char *region, const char *name, struct err *err); /* of other folders; or NULL */
 };
 
-/* What cannot be looked at is not nothing: a collection would take its images for nobody's. */
 static bool
 walk_one(struct walk *w, const char *name, struct err *err)
 {
@@ -401,10 +400,8 @@ walk_one(struct walk *w, const char *name, struct err *err)
 
     if (repository_check(w->reg, w->region, name, NULL))
         return w->call == NULL || w->call(w->arg, w->region, name, err);
-    const int why = file_exists(path) ? 0 : errno;
-    if (why != 0 && why != ENOENT && why != ENOTDIR)
-        return err_errno(err, "cannot look at '%s'", path);
-    return why != ENOENT || w->gone == NULL || w->gone(w->reg, w->region, name, err);
+    const bool is_folder = !file_exists(path) && errno == ENOENT;
+    return !is_folder || w->gone == NULL || w->gone(w->reg, w->region, name, err);
 }
 
 static bool

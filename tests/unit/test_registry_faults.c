@@ -485,3 +485,93 @@ TEST(a_layer_that_was_mounted_is_there_after_a_power_cut)
     faults = NULL;
     CHECK(file_remove_tree(dir, &err));
 }
+
+/* ---- what cannot even be looked at ---- */
+
+/* It leads to itself, so whoever looks at it hears of an error. */
+static void
+make_blind(const char *path)
+{
+    CHECK((unlink(path) == 0 || errno == ENOENT) && symlink(path, path) == 0);
+}
+
+TEST(an_image_that_cannot_be_looked_at_is_there)
+{
+    char dir[] = "/tmp/naru-blind-XXXXXX", digest[REGISTRY_DIGEST_SIZE];
+    struct registry *reg = open_with_repository(dir);
+    cleanup_json struct json *immutable = json_object();
+    struct registry_gc gc = {0};
+    struct err err = {0};
+
+    json_set(immutable, "imageTagMutability", json_text("IMMUTABLE"));
+    CHECK(registry_repository_create(reg, REGION, "fixed", immutable, &err));
+    CHECK(push(reg, "stays", "what is there", &err) && registry_resolve(reg, REGION, "my-app", "stays", digest, &err));
+    cleanup_free char *record = image_record_path(reg, REGION, "my-app", str_of(digest));
+    cleanup_free char *fixed = text_format("%s/registry/" REGION "/fixed/_manifests/%s", dir, digest + 7);
+    cleanup_free char *tag = text_format("%s/registry/" REGION "/fixed/_tags/stays", dir);
+    cleanup_free char *blob = blob_path(reg, str_of(digest));
+    CHECK(file_write_atomic(tag, str_of(digest), 0640, &err));
+    make_blind(fixed);
+    /* Its tag is not free. */
+    const struct registry_put put = {.manifest = STR("{}"), .media_type = STR("application/x"), .tag = "stays"};
+    CHECK(!registry_manifest_put(reg, REGION, "fixed", &put, digest, &err));
+    CHECK_EQ(err.code, ERR_IMAGE_TAG_EXISTS);
+    /* What it needs is no garbage, as it would be of one that has just been deleted. */
+    make_blind(record);
+    CHECK_EQ(unlink(blob), 0);
+    CHECK(!registry_collect(reg, NULL, 0, 1, clock_wall_ms() + 10000, &gc, &err));
+    cleanup_free char *layer = digest_of(STR("what is there"));
+    CHECK(blob_size(reg, str_of(layer), NULL));
+    registry_close(reg);
+    CHECK(file_remove_tree(dir, &err));
+}
+
+TEST(a_repository_that_cannot_be_looked_at_is_not_made_anew)
+{
+    char dir[] = "/tmp/naru-blind-XXXXXX";
+    struct registry *reg = open_with_repository(dir);
+    struct registry_gc gc = {0};
+    struct err err = {0};
+
+    CHECK(push(reg, "stays", "what is there", &err));
+    registry_close(reg);
+    reg = open_registry(dir); /* and has not looked */
+    cleanup_free char *description = repository_path(reg, REGION, "my-app", "_repository.json");
+    make_blind(description);
+    CHECK(!registry_repository_create(reg, REGION, "my-app", NULL, &err));
+    CHECK_EQ(err.code, ERR_REPOSITORY_EXISTS);
+    CHECK(registry_collect(reg, NULL, 0, 1, clock_wall_ms() + 10000, &gc, &err));
+    CHECK_EQ(gc.blobs_removed, 0);
+    CHECK(is_there(reg, "stays"));
+    registry_close(reg);
+    CHECK(file_remove_tree(dir, &err));
+}
+
+static bool
+change_nothing(void *arg, struct json *document, struct err *err)
+{
+    (void)arg, (void)document, (void)err;
+    return true;
+}
+
+TEST(settings_that_cannot_be_looked_at_are_not_none)
+{
+    char dir[] = "/tmp/naru-blind-XXXXXX";
+    struct registry *reg = open_with_repository(dir);
+    cleanup_free char *settings = text_format("%s/registry/" REGION "/_registry.json", dir);
+    cleanup_free char *quota = repository_path(reg, REGION, "my-app", "_quota");
+    cleanup_free char *key = text_dup(reg->key_path);
+    struct registry_quota found;
+    struct stat st;
+    struct err err = {0};
+
+    make_blind(settings);
+    make_blind(quota);
+    CHECK(!registry_document_change(reg, REGION, change_nothing, NULL, &err));
+    CHECK(lstat(settings, &st) == 0 && S_ISLNK(st.st_mode)); /* they are not written over */
+    CHECK(!registry_quota_get(reg, REGION, "my-app", &found, &err));
+    registry_close(reg);
+    make_blind(key);
+    CHECK(registry_open(dir, ACCOUNT, REGION, &err) == NULL); /* nor is the key that all tokens are signed with */
+    CHECK(file_remove_tree(dir, &err));
+}
