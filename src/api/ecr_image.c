@@ -2,6 +2,7 @@
 /* ecr_image.c - images of a repository: lists, manifests, put and delete. */
 #include "api/ecr.h"
 
+#include "base/log.h"
 #include "registry/reference.h"
 #include "registry/registry.h"
 
@@ -286,7 +287,33 @@ image_json(struct request *rq, const char *repository, const char *digest, const
     return j;
 }
 
-/* One imageId of BatchGetImage. False only for a fault of ours. */
+/* Why one imageId of BatchGetImage has no image. False if that concerns the others, too. */
+static bool
+get_failed(const struct request *rq, const struct json *id, const struct image_failure *failure, const struct err *why,
+           struct json *failures, struct err *err)
+{
+    if (failure->code != NULL) {
+        failure_add(failures, id, failure->code, failure->reason);
+        return true;
+    }
+    switch (why->code) {
+    case ERR_IMAGE_NOT_FOUND: /* deleted meanwhile */
+        failure_add(failures, id, "ImageNotFound", "Requested image not found");
+        return true;
+    case ERR_IMAGE_ARCHIVED:
+        failure_add(failures, id, "ImageInaccessible", why->message);
+        return true;
+    case ERR_INTERNAL:
+        log_error("api.failed", "operation=%s request=%s error=%s", rq->operation, rq->request_id, log_quote(why->message));
+        failure_add(failures, id, "ImageInaccessible", "The image cannot be read; the server's log names the request id.");
+        return true;
+    default:
+        *err = *why;
+        return false;
+    }
+}
+
+/* One imageId of BatchGetImage. False only for what concerns the others, too. */
 static bool
 image_get(struct request *rq, const char *repository, const struct json *id, struct json *images,
           struct json *failures, struct err *err)
@@ -296,19 +323,9 @@ image_get(struct request *rq, const char *repository, const struct json *id, str
     struct image_failure failure;
     struct err why = {0};
 
-    if (!image_find(rq, repository, id, digest, &failure, err)) {
-        if (failure.code != NULL)
-            failure_add(failures, id, failure.code, failure.reason);
-        return failure.code != NULL;
-    }
-    if (!registry_manifest_get(ecr_registry(rq), rq->region, repository, digest, &bytes, digest, type,
-                               &why)) {
-        if (why.code == ERR_IMAGE_ARCHIVED)
-            failure_add(failures, id, "ImageInaccessible", why.message);
-        else
-            *err = why;
-        return why.code == ERR_IMAGE_ARCHIVED;
-    }
+    if (!image_find(rq, repository, id, digest, &failure, &why) ||
+        !registry_manifest_get(ecr_registry(rq), rq->region, repository, digest, &bytes, digest, type, &why))
+        return get_failed(rq, id, &failure, &why, failures, err);
     if (!type_is_accepted(rq, type)) {
         failure_add(failures, id, "ImageNotFound",
                     "The requested image has none of the accepted media types");

@@ -198,6 +198,37 @@ TEST(many_images_are_deleted_by_one_look_at_their_repository)
     CHECK_EQ(json_size(json_get(told, "failures")), 1);
 }
 
+/* The file that says of an image what it is. */
+static char *
+record_of(const struct door *d, const char *tag)
+{
+    char digest[REGISTRY_DIGEST_SIZE];
+    struct err err = {0};
+
+    CHECK(registry_resolve(d->registry, REGION, "team/web", tag, digest, &err));
+    return text_format("%s/registry/" REGION "/team/web/_manifests/%s", d->dir, digest + 7);
+}
+
+TEST(an_image_that_cannot_be_read_fails_no_batch)
+{
+    DOOR(d);
+    cleanup(strbuf_done) struct strbuf got = {0}, deleted = {0};
+    cleanup_free char *body = put_indexes(&d), *record = record_of(&d, "v1");
+    struct err err = {0};
+
+    CHECK(file_write_atomic(record, STR("{"), 0640, &err));
+    CHECK_EQ(ask(&d, "BatchGetImage", body, &got), 200);
+    cleanup_json struct json *told = json_parse(strbuf_str(&got), NULL);
+    CHECK_EQ(json_size(json_get(told, "images")), DELETED - 1);
+    const struct json *failure = json_at(json_get(told, "failures"), 0);
+    CHECK_EQ(json_size(json_get(told, "failures")), 2); /* and one is not there */
+    CHECK_TEXT(json_get_cstr(json_get(failure, "imageId"), "imageTag", ""), "v1");
+    CHECK_TEXT(json_get_cstr(failure, "failureCode", ""), "ImageInaccessible");
+    CHECK_EQ(ask(&d, "BatchDeleteImage", body, &deleted), 200);
+    cleanup_json struct json *gone = json_parse(strbuf_str(&deleted), NULL);
+    CHECK_EQ(json_size(json_get(gone, "imageIds")), DELETED);
+}
+
 /* ---- what the API takes, and what it tells ---- */
 
 /* The answer. `code`: the error's, "" for none. */
