@@ -371,6 +371,7 @@ putting_name(struct putting *p, struct err *err)
         return false;
     p->charged = is_new ? 0 : p->charged;
     const bool was_image = record != NULL || file_exists(p->record.path);
+    const bool was_damaged = was_image && (record == NULL || is_new);
     const uint64_t reckoned = quota_reckoned(p->reg, p->region, p->repository);
     const bool is_named = (p->m->subject[0] == '\0' ||
                            referrer_link(p->reg, p->region, p->repository, str_of(p->m->subject),
@@ -380,7 +381,7 @@ putting_name(struct putting *p, struct err *err)
     views_tell_image(p->reg, p->region, p->repository, p->digest);
     if (p->put->tag != NULL)
         views_tell_tag(p->reg, p->region, p->repository, p->put->tag);
-    if (!is_named) /* who knows */
+    if (!is_named || was_damaged) /* who knows */
         quota_manifests_changed(p->reg, p->region, p->repository);
     else if (!was_image)
         quota_manifest_came(p->reg, p->region, p->repository, p->digest, p->m, reckoned);
@@ -508,20 +509,22 @@ manifests_each(struct registry *reg, const char *region, const char *repository,
         cleanup(strbuf_done) struct strbuf bytes = {0};
         cleanup_json struct json *record = NULL;
         struct manifest m;
+        struct err why = {0};
         char digest[REGISTRY_DIGEST_SIZE];
         if (!digest_from_hex(str_of(json_cstr(json_at(names, i), "")), digest) || json_get(known, digest) != NULL)
             continue;
-        if (!image_record_find(reg, region, repository, digest, &record, err))
-            return false;
-        if (record == NULL)
+        const bool has_record = image_record_find(reg, region, repository, digest, &record, &why);
+        const bool is_read = blob_read_whole(reg, str_of(digest), &bytes, &why);
+        if ((has_record && record == NULL) ||
+            (!is_read && !manifest_is_linked(reg, region, repository, str_of(digest))))
             continue; /* removed while we read: not all who ask have the lock */
-        struct str type = str_of(json_get_cstr(record, "mediaType", ""));
-        if (!blob_read(reg, str_of(digest), &bytes, err) ||
-            !manifest_parse(strbuf_str(&bytes), type, &arena, &m, err))
-            return err_context(err, "reading '%s' of '%s'", digest, repository);
-        if (!call(arg, digest, &m))
+        if (!has_record || !is_read)
+            image_is_damaged(repository, digest, &why);
+        if (is_read && !manifest_parse(strbuf_str(&bytes), str_of(json_get_cstr(record, "mediaType", "")), &arena, &m, NULL))
+            manifest_guess(strbuf_str(&bytes), &arena, &m);
+        if (!call(arg, digest, is_read ? &m : NULL))
             return true;
-        if (known != NULL)
+        if (known != NULL && is_read)
             json_set(known, digest, json_bool(true));
     }
     return true;
@@ -529,7 +532,7 @@ manifests_each(struct registry *reg, const char *region, const char *repository,
 
 struct search {
     struct str digest;
-    char found_in[REGISTRY_DIGEST_SIZE];
+    char found_in[REGISTRY_DIGEST_SIZE], unread[REGISTRY_DIGEST_SIZE];
 };
 
 static bool
@@ -537,7 +540,9 @@ search_one(void *arg, const char *digest, const struct manifest *m)
 {
     struct search *s = arg;
 
-    for (size_t i = 0; i < m->reference_count; i++)
+    if (m == NULL)
+        text_copy_all(s->unread, sizeof s->unread, digest);
+    for (size_t i = 0; m != NULL && i < m->reference_count; i++)
         if (str_equal(m->references[i].digest, s->digest)) {
             snprintf(s->found_in, sizeof s->found_in, "%s", digest);
             return false;
@@ -554,7 +559,9 @@ layer_is_named(struct registry *reg, const char *region, const char *name, struc
     if (!manifests_each(reg, region, name, search_one, &s, known, err))
         return false;
     *out = s.found_in[0] != '\0';
-    return true;
+    return *out || s.unread[0] == '\0' ||
+           err_set(err, ERR_INTERNAL, "the image '%s' of '%s' cannot be read, and may need '" STR_FMT "'", s.unread, name,
+                   STR_ARG(digest));
 }
 
 /* ---- delete ---- */

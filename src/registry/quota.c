@@ -186,7 +186,7 @@ naming_manifest(void *arg, const char *digest, const struct manifest *m)
 
     if (blob_size(n->reg, str_of(digest), &size))
         naming_add(n, str_of(digest), size);
-    for (size_t i = 0; i < m->reference_count; i++)
+    for (size_t i = 0; m != NULL && i < m->reference_count; i++)
         if (is_blob(&m->references[i]))
             naming_add(n, m->references[i].digest, m->references[i].size);
     return true;

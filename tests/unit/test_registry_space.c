@@ -253,6 +253,25 @@ TEST(a_repository_has_a_quota_of_its_own)
     CHECK_EQ(push_to(&w, "my-app", "as many bytes as one likes to have here"), 201);
 }
 
+TEST(an_image_that_cannot_be_read_stops_no_push)
+{
+    REGISTRY(w);
+    char one[REGISTRY_DIGEST_SIZE], two[REGISTRY_DIGEST_SIZE];
+    struct err err = {0};
+
+    CHECK(put_image(w.reg, "my-app", "v1", "one", one) && put_image(w.reg, "my-app", "v2", "two", two));
+    age_links(&w);
+    const int64_t both = used(&w, "my-app");
+    limit(&w, "my-app", 10 * both);
+    cleanup_free char *record = image_record_path(w.reg, REGION, "my-app", str_of(one)), *blob = blob_path(w.reg, str_of(two));
+    CHECK(file_write_atomic(record, STR("{"), 0640, &err) && unlink(blob) == 0);
+    quota_manifests_changed(w.reg, REGION, "my-app"); /* as after a start */
+    CHECK_EQ(used(&w, "my-app"), both / 2); /* what the first one needs its manifest says */
+    CHECK(put_image(w.reg, "my-app", "v1", "one", one) && put_image(w.reg, "my-app", "v2", "two", two));
+    age_links(&w);
+    CHECK_EQ(used(&w, "my-app"), both);
+}
+
 /* Who reckons has not the lock of those who delete: a record may go after it was listed. */
 TEST(what_is_removed_while_it_is_reckoned_stops_no_push)
 {
