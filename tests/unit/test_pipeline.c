@@ -32,6 +32,49 @@ TEST(a_pushed_commit_is_built_and_recorded)
     }
 }
 
+#define CREATORS 4
+
+struct creator {
+    struct world *w;
+    pthread_barrier_t *start;
+    struct err err;
+    bool ok;
+};
+
+static void *
+create_web(void *arg)
+{
+    struct creator *c = arg;
+    struct json *j = NULL;
+
+    (void)pthread_barrier_wait(c->start);
+    c->ok = pipeline_create(c->w->room, "web", NULL, NULL, &j, &c->err);
+    json_unref(j);
+    return NULL;
+}
+
+TEST(who_create_one_repository_at_once_all_have_it)
+{
+    cleanup(world_done) struct world w = {0};
+    struct creator creators[CREATORS] = {0};
+    pthread_t threads[CREATORS];
+    pthread_barrier_t start;
+
+    world_init(&w);
+    room_up(&w);
+    CHECK(pthread_barrier_init(&start, NULL, CREATORS) == 0);
+    for (size_t i = 0; i < CREATORS; i++) {
+        creators[i] = (struct creator){.w = &w, .start = &start};
+        CHECK(pthread_create(&threads[i], NULL, create_web, &creators[i]) == 0);
+    }
+    for (size_t i = 0; i < CREATORS; i++)
+        CHECK(pthread_join(threads[i], NULL) == 0);
+    for (size_t i = 0; i < CREATORS; i++)
+        if (!creators[i].ok)
+            check_fail(__FILE__, __LINE__, "%s", creators[i].err.message);
+    pthread_barrier_destroy(&start);
+}
+
 TEST(clean_ws_takes_what_its_patterns_name)
 {
     cleanup(world_done) struct world w = {0};

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "pipeline/forge/git_remote.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -110,18 +111,14 @@ close_to_others(const char *path, struct err *err)
            err_errno(err, "cannot set the mode of '%s'", path);
 }
 
-bool
-git_remote_create(const char *data_dir, const char *name, const char *naru_path, struct err *err)
+/* git does not wait for who writes the configuration of the same repository. */
+static pthread_mutex_t creating = PTHREAD_MUTEX_INITIALIZER;
+
+static bool
+create(const char *path, const char *data_dir, const char *name, const char *naru_path, struct err *err)
 {
-    cleanup_free char *path = git_remote_path(data_dir, name);
     cleanup_free char *hooks = text_format("%s/hooks", path);
 
-    if (!build_name_is_valid(str_of(name)))
-        return err_set(
-            err, ERR_VALIDATION,
-            "'%s' is not a repository name: a letter or digit, then [a-z0-9._-], at most "
-            "63 in all",
-            name);
     if (!file_make_dirs(path, 0755, err) ||
         !GIT(NULL, err, "init", "--quiet", "--bare", "--initial-branch=main", path))
         return err_context(err, "repository '%s'", name);
@@ -132,6 +129,24 @@ git_remote_create(const char *data_dir, const char *name, const char *naru_path,
         !file_make_dirs(hooks, 0755, err))
         return err_context(err, "repository '%s'", name);
     return write_hook(path, data_dir, name, naru_path, err);
+}
+
+bool
+git_remote_create(const char *data_dir, const char *name, const char *naru_path, struct err *err)
+{
+    cleanup_free char *path = git_remote_path(data_dir, name);
+    bool ok;
+
+    if (!build_name_is_valid(str_of(name)))
+        return err_set(
+            err, ERR_VALIDATION,
+            "'%s' is not a repository name: a letter or digit, then [a-z0-9._-], at most "
+            "63 in all",
+            name);
+    pthread_mutex_lock(&creating);
+    ok = create(path, data_dir, name, naru_path, err);
+    pthread_mutex_unlock(&creating);
+    return ok;
 }
 
 bool
