@@ -317,10 +317,9 @@ pipeline_room_start(const struct pipeline_config *config, struct err *err)
     }
     room_sweep(room);
     room_sweep_locks(room);
-    room->has_clock = pthread_create(&room->clock, NULL, room_clock, room) == 0;
-    if (!room->has_clock)
-        err_errno(err, "cannot start a thread");
-    if (!room->has_clock || !room_disk_start(room, err) || !room_watch_start(room, err) || !start_workers(room, err)) {
+    /* What the clock submits is reported: it begins behind what reports, and ends before. */
+    if (!room_disk_start(room, err) || !room_watch_start(room, err) || !room_clock_start(room, err) ||
+        !start_workers(room, err)) {
         pipeline_room_stop(room);
         return NULL;
     }
@@ -345,10 +344,9 @@ pipeline_room_stop(struct pipeline_room *room)
     for (size_t i = 0; i < ARRAY_COUNT(room->workers); i++)
         if (room->workers[i].is_there)
             pthread_join(room->workers[i].thread, NULL);
+    room_clock_stop(room);
     room_watch_stop(room);
     room_disk_stop(room);
-    if (room->has_clock)
-        pthread_join(room->clock, NULL);
     room_free(room);
 }
 

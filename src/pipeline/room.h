@@ -139,4 +139,5 @@ void room_start_downstream(struct pipeline_room *room, const struct build *ended
 bool room_start_for(struct pipeline_room *room, const struct build *by, const char *job, const char *key,
                     const struct json *parameters, char pipeline[static 64], int64_t *number,
                     struct err *err) MUST_CHECK;
-void *room_clock(void *room); /* a thread */
+bool room_clock_start(struct pipeline_room *room, struct err *err) MUST_CHECK;
+void room_clock_stop(struct pipeline_room *room); /* the room is closed */

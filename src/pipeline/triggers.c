@@ -2,6 +2,7 @@
 /* triggers.c - builds that nobody pushed: by the clock, by other builds, by steps of other builds; and
  * what Jenkinsfiles say of their jobs (job_properties.h). */
 #include <assert.h>
+#include <errno.h>
 #include <stdio.h>
 #include "base/clock.h"
 #include "base/log.h"
@@ -229,8 +230,8 @@ room_start_for(struct pipeline_room *room, const struct build *by, const char *j
     return false;
 }
 
-void *
-room_clock(void *arg)
+static void *
+run_clock(void *arg)
 {
     struct pipeline_room *room = arg;
     int64_t minute = clock_wall_ms() / 60000;
@@ -249,4 +250,22 @@ room_clock(void *arg)
         room_unlock(room);
     }
     return NULL;
+}
+
+bool
+room_clock_start(struct pipeline_room *room, struct err *err)
+{
+    const int failure = pthread_create(&room->clock, NULL, run_clock, room);
+
+    room->has_clock = failure == 0;
+    errno = failure;
+    return room->has_clock || err_errno(err, "cannot start a thread");
+}
+
+void
+room_clock_stop(struct pipeline_room *room)
+{
+    if (room->has_clock)
+        pthread_join(room->clock, NULL);
+    room->has_clock = false;
 }
