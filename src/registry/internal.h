@@ -241,6 +241,9 @@ char *repository_path(const struct registry *reg, const char *region, const char
 char *repository_leaf_path(const struct registry *reg, const char *region, const char *name, const char *folder,
                            struct str leaf);
 pthread_mutex_t *repository_lock(struct registry *reg, const char *region, const char *name);
+/* As registry_repository_create(); it is never there without `policy` (NULL: none). */
+bool repository_create(struct registry *reg, const char *region, const char *name, const struct json *document,
+                       const char *policy, struct err *err) MUST_CHECK;
 bool repository_check(struct registry *reg, const char *region, const char *name,
                       struct err *err) MUST_CHECK;
 bool repository_document_is_open(const struct json *document); /* to everybody, for pulls */
@@ -374,6 +377,11 @@ struct json *referrer_descriptor(const struct json *document, const char *digest
 /* The names (hex digits) of what has `subject` as its subject. */
 bool referrers_list(const struct registry *reg, const char *region, const char *repository,
                     struct str subject, struct json **out, struct err *err) MUST_CHECK;
+
+/* ---- policy_store.c ---- */
+/* Of a repository that is just being made; the caller holds its lock. */
+bool policy_put(struct registry *reg, const char *region, const char *repository, const char *text,
+                struct err *err) MUST_CHECK;
 
 /* ---- template.c ---- */
 /* As registry_create_by_template(), with the defaults where there is no template. */

@@ -81,6 +81,16 @@ registry_policy_set(struct registry *reg, const char *region, const char *reposi
     return is_set;
 }
 
+bool
+policy_put(struct registry *reg, const char *region, const char *repository, const char *text, struct err *err)
+{
+    cleanup_free char *path = policy_path(reg, region, repository);
+    cleanup_json struct json *parsed = NULL;
+
+    return policy_parse(str_of(text), POLICY_OF_REPOSITORY, &parsed, err) &&
+           policy_change(reg, region, repository, path, text, err);
+}
+
 /* ---- what they say ---- */
 
 /* What one of the two says; nothing, if it is not there. */

@@ -179,8 +179,8 @@ leaves_make(const struct registry *reg, const char *region, const char *name, st
 }
 
 bool
-registry_repository_create(struct registry *reg, const char *region, const char *name,
-                           const struct json *document, struct err *err)
+repository_create(struct registry *reg, const char *region, const char *name, const struct json *document,
+                  const char *policy, struct err *err)
 {
     struct str host_region, first = str_of(name);
     ptrdiff_t slash = str_index(first, '/');
@@ -204,11 +204,19 @@ registry_repository_create(struct registry *reg, const char *region, const char 
                        "The repository with name '%s' already exists in the registry with id '%s'",
                        name, reg->account_id);
     /* What a deletion that was cut short left behind is not ours to inherit. */
-    if (!leaves_remove(reg, region, name, err) || !leaves_make(reg, region, name, err))
+    if (!leaves_remove(reg, region, name, err) || !leaves_make(reg, region, name, err) ||
+        (policy != NULL && !policy_put(reg, region, name, policy, err)))
         return false;
     cleanup_json struct json *copy = document ? json_copy(document) : json_object();
     json_set(copy, "createdAt", json_int(clock_wall_ms()));
     return document_store(reg, region, name, copy, /* was_open= */ false, err);
+}
+
+bool
+registry_repository_create(struct registry *reg, const char *region, const char *name,
+                           const struct json *document, struct err *err)
+{
+    return repository_create(reg, region, name, document, /* policy= */ NULL, err);
 }
 
 bool

@@ -61,14 +61,10 @@ make(struct registry *reg, const char *region, const char *name, const struct js
     const char *policy = json_get_cstr(template, "repositoryPolicy", NULL);
     struct err why = {0};
 
-    if (!registry_repository_create(reg, region, name, document, &why)) {
+    if (!repository_create(reg, region, name, document, policy, &why)) {
         if (err != NULL)
             *err = why;
         return why.code == ERR_REPOSITORY_EXISTS; /* another push was faster */
-    }
-    if (policy != NULL && !registry_policy_set(reg, region, name, policy, err)) {
-        (void)!registry_repository_delete(reg, region, name, /* force= */ false, NULL);
-        return false;
     }
     log_info("registry.created_by_template", "repository=%s region=%s prefix=%s", name, region,
              json_get_cstr(template, "prefix", ""));

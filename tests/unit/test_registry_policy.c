@@ -2,6 +2,10 @@
 /* Policies: what AWS's evaluation says about a request, and which documents are none. */
 #include "check.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+
 #include "base/clock.h"
 #include "io/file.h"
 #include "registry/policy.h"
@@ -363,5 +367,66 @@ TEST(policies_are_kept_and_asked)
     reg = registry_open(dir, "000000000000", REGION, &err);
     CHECK_EQ(door(reg, "team/web", "ecr:ListImages", ALICE), REGISTRY_DENIES);
     registry_close(reg);
+    CHECK(file_remove_tree(dir, &err));
+}
+
+#define MADE 16
+
+struct watched {
+    struct registry *reg;
+    atomic_int current; /* MADE: all are there */
+    int bare;
+};
+
+static bool
+template_set(void *arg, struct json *document, struct err *err)
+{
+    json_set(document, REGISTRY_TEMPLATES, json_parse(str_of(arg), err));
+    return json_get(document, REGISTRY_TEMPLATES) != NULL;
+}
+
+static void *
+looks_for_one_without_its_policy(void *arg)
+{
+    struct watched *w = arg;
+    char name[32];
+
+    for (int i = 0; (i = atomic_load(&w->current)) < MADE;) {
+        cleanup(registry_repository_done) struct registry_repository r = {0};
+        snprintf(name, sizeof name, "team/app%d", i);
+        if (registry_repository_get(w->reg, REGION, name, &r, NULL) &&
+            door(w->reg, name, "ecr:InitiateLayerUpload", ALICE) != REGISTRY_DENIES)
+            w->bare++;
+    }
+    return NULL;
+}
+
+/* The layers of a push come at once: all but the first find a repository that is just being made. */
+TEST(a_repository_is_never_there_without_the_policy_of_its_template)
+{
+    char dir[] = "/tmp/naru-policy-XXXXXX", name[32];
+    struct err err = {0};
+    pthread_t thread;
+    cleanup_json struct json *templates = json_array();
+    struct json *one = json_object();
+
+    CHECK(mkdtemp(dir) != NULL);
+    struct watched w = {.reg = registry_open(dir, "000000000000", REGION, &err)};
+    json_set(one, "prefix", json_text("team"));
+    json_set(one, "repositoryPolicy", json_text(DENY_PUT));
+    json_set(one, "appliedFor", json_parse(STR("[\"CREATE_ON_PUSH\"]"), &err));
+    json_append(templates, one);
+    cleanup_free char *text = json_format(templates);
+    CHECK(w.reg != NULL && registry_document_change(w.reg, REGION, template_set, text, &err));
+    CHECK(pthread_create(&thread, NULL, looks_for_one_without_its_policy, &w) == 0);
+    for (int i = 0; i < MADE; i++) {
+        snprintf(name, sizeof name, "team/app%d", i);
+        CHECK(registry_create_by_template(w.reg, REGION, name, "CREATE_ON_PUSH", &err));
+        CHECK_EQ(door(w.reg, name, "ecr:InitiateLayerUpload", ALICE), REGISTRY_DENIES);
+        atomic_store(&w.current, i + 1);
+    }
+    CHECK(pthread_join(thread, NULL) == 0);
+    CHECK_EQ(w.bare, 0);
+    registry_close(w.reg);
     CHECK(file_remove_tree(dir, &err));
 }
