@@ -22,6 +22,38 @@ blob_path(const struct registry *reg, struct str digest)
     return str_join(parts, ARRAY_COUNT(parts));
 }
 
+bool
+blob_folders_make(struct registry *reg, const char *algorithm, struct err *err)
+{
+    cleanup_free char *root = text_format("%s/%s", reg->blobs_dir, algorithm);
+
+    if (!file_make_dirs(root, 0750, err))
+        return false;
+    for (unsigned i = 0; i < 256; i++) {
+        cleanup_free char *path = text_format("%s/%02x", root, i);
+        if (mkdir(path, 0750) < 0 && errno != EEXIST)
+            return err_errno(err, "cannot make '%s'", path);
+    }
+    return file_sync_dir(root, err) && file_sync_dir(reg->blobs_dir, err);
+}
+
+/* Those of sha512 come with its first blob: few ever push one, and each collection walks what is there. */
+static bool
+has_folders(struct registry *reg, struct str digest, struct err *err)
+{
+    bool ok = true;
+
+    if (!str_is(digest_algorithm(digest), "sha512") || atomic_load(&reg->has_sha512))
+        return true;
+    pthread_mutex_lock(&reg->folders_lock); /* whoever finds them has to find them durable */
+    if (!atomic_load(&reg->has_sha512)) {
+        ok = blob_folders_make(reg, "sha512", err);
+        atomic_store(&reg->has_sha512, ok);
+    }
+    pthread_mutex_unlock(&reg->folders_lock);
+    return ok;
+}
+
 static bool
 blob_stat(const char *path, struct stat *st)
 {
@@ -78,10 +110,10 @@ name_blob(struct registry *reg, const char *temporary, const char *path, struct 
 }
 
 bool
-blob_name(struct registry *reg, struct disk_file *f, bool *is_new_out, struct err *err)
+blob_name(struct registry *reg, struct str digest, struct disk_file *f, bool *is_new_out, struct err *err)
 {
     *is_new_out = !file_exists(f->path);
-    if (!name_blob(reg, f->temporary, f->path, err))
+    if (!has_folders(reg, digest, err) || !name_blob(reg, f->temporary, f->path, err))
         return false;
     free(TAKE(f->temporary));
     return true;
@@ -122,7 +154,7 @@ blob_commit(struct registry *reg, int fd, const char *temporary, int64_t size, s
         unlink(temporary);
         return true;
     }
-    return flush_and_name(reg, fd, temporary, path, err);
+    return has_folders(reg, digest, err) && flush_and_name(reg, fd, temporary, path, err);
 }
 
 bool

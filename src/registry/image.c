@@ -367,7 +367,7 @@ putting_name(struct putting *p, struct err *err)
     if (!conditions_check(p->reg, p->region, p->repository, p->put, p->digest, err) ||
         !tag_check(p, &r, &p->tag_state, err) ||
         !quota_image_fits(p->reg, p->region, p->repository, p->digest, p->m, (int64_t)p->put->manifest.len, err) ||
-        !blob_name(p->reg, &p->blob, &is_new, err))
+        !blob_name(p->reg, str_of(p->digest), &p->blob, &is_new, err))
         return false;
     p->charged = is_new ? 0 : p->charged;
     const bool was_image = record != NULL || file_exists(p->record.path);

@@ -7,6 +7,7 @@
  *   views_lock        the list of views, and what they were told (view.c)
  *   (the locks of place.c and token.c are held for no other and no disk)
  *   blob lock         (by digest) makes one blob durable and visible, once
+ *   folders_lock      makes the folders that blobs of sha512 are in
  *   collect_lock      read: says that a blob is needed now; write: gc removes one blob
  * Reading takes none: every file is whole from the moment it has a name. */
 #pragma once
@@ -68,6 +69,8 @@ struct registry {
     registry_pushed *pushed; /* or NULL */
     void *pushed_ctx;
     pthread_mutex_t tree_lock;
+    pthread_mutex_t folders_lock;
+    atomic_bool has_sha512; /* its folders are there, and durable */
     pthread_mutex_t repository_locks[REPOSITORY_LOCKS];
     pthread_mutex_t blob_locks[BLOB_LOCKS];
     pthread_mutex_t uploads_lock;
@@ -193,8 +196,10 @@ bool blob_touch(struct registry *reg, struct str digest, int64_t *size_out);
 bool blob_commit(struct registry *reg, int fd, const char *temporary, int64_t size,
                  struct str digest, bool *is_new_out, struct err *err) MUST_CHECK;
 /* Gives a small blob, written aside and flushed, its name; its folder is the caller's to flush. */
-bool blob_name(struct registry *reg, struct disk_file *f, bool *is_new_out,
+bool blob_name(struct registry *reg, struct str digest, struct disk_file *f, bool *is_new_out,
                struct err *err) MUST_CHECK;
+/* All 256 of an algorithm at once, so that no push has to make (and flush) one. */
+bool blob_folders_make(struct registry *reg, const char *algorithm, struct err *err) MUST_CHECK;
 bool blob_read(struct registry *reg, struct str digest, struct strbuf *out,
                struct err *err) MUST_CHECK;
 /* The same of a manifest on whose names something depends: it fails where the disk has other bytes by now. */

@@ -42,31 +42,6 @@ key_load(struct registry *reg, struct err *err)
     return true;
 }
 
-/* All 256 at once, so that no push has to make (and flush) one. */
-static bool
-blob_dirs_make_of(struct registry *reg, const char *algorithm, struct err *err)
-{
-    cleanup_free char *root = text_format("%s/%s", reg->blobs_dir, algorithm);
-    bool is_new = false;
-
-    if (!file_make_dirs(root, 0750, err))
-        return false;
-    for (unsigned i = 0; i < 256; i++) {
-        cleanup_free char *path = text_format("%s/%02x", root, i);
-        if (mkdir(path, 0750) == 0)
-            is_new = true;
-        else if (errno != EEXIST)
-            return err_errno(err, "cannot make '%s'", path);
-    }
-    return !is_new || (file_sync_dir(root, err) && file_sync_dir(reg->blobs_dir, err));
-}
-
-static bool
-blob_dirs_make(struct registry *reg, struct err *err)
-{
-    return blob_dirs_make_of(reg, "sha256", err) && blob_dirs_make_of(reg, "sha512", err);
-}
-
 /* Two processes would empty each other's uploads. */
 static bool
 lock_take(struct registry *reg, struct err *err)
@@ -86,7 +61,7 @@ static bool
 open_in(struct registry *reg, const char *data_dir, struct err *err)
 {
     return file_make_dirs(reg->blobs_dir, 0750, err) && file_make_dirs(reg->root_dir, 0750, err) &&
-           lock_take(reg, err) && blob_dirs_make(reg, err) &&
+           lock_take(reg, err) && blob_folders_make(reg, "sha256", err) &&
            file_make_dirs(reg->uploads_dir, 0750, err) && uploads_open(reg, err) &&
            key_load(reg, err) && file_sync_dir(data_dir, err);
 }
@@ -116,6 +91,7 @@ registry_open(const char *data_dir, const char *account_id, const char *default_
     reg->tokens = tokens_new();
     collector_init(reg);
     pthread_mutex_init(&reg->tree_lock, NULL);
+    pthread_mutex_init(&reg->folders_lock, NULL);
     pthread_mutex_init(&reg->uploads_lock, NULL);
     pthread_mutex_init(&reg->views_lock, NULL);
     pthread_mutex_init(&reg->open_lock, NULL);
@@ -147,6 +123,7 @@ registry_close(struct registry *reg)
     if (reg->lock_fd >= 0)
         close(reg->lock_fd);
     pthread_mutex_destroy(&reg->tree_lock);
+    pthread_mutex_destroy(&reg->folders_lock);
     pthread_mutex_destroy(&reg->uploads_lock);
     pthread_mutex_destroy(&reg->views_lock);
     pthread_mutex_destroy(&reg->open_lock);

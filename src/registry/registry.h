@@ -3,8 +3,8 @@
  *
  * On disk, and nowhere else (R is <data>/registry/<region>/<repository>):
  *   <data>/registry.key              the 32 bytes that sign tokens, mode 0600
- *   <data>/blobs/sha256/<ab>/<hex>   bytes of layers, configs and manifests, once each; sha512/ has
- *                                    those that were pushed by such a digest
+ *   <data>/blobs/sha256/<ab>/<hex>   bytes of layers, configs and manifests, once each; sha512/,
+ *                                    from the first one on, has those that were pushed by such a digest
  *   <data>/blobs/uploads/<id>        bytes not yet visible; uploads survive a restart, for a day
  *   R/_repository.json               {"createdAt","imageTagMutability",...}: it exists
  *   R/_tags/<tag>                    "sha256:<hex>"

@@ -14,9 +14,11 @@ TEST(blobs_and_manifests_go_by_sha512_too)
     cleanup_free char *push = text_format("/v2/my-app/blobs/uploads/?digest=%s", blob);
     cleanup_free char *bad = text_format("/v2/my-app/blobs/uploads/?digest=%s", wrong);
     cleanup_free char *there = text_format("/v2/my-app/blobs/%s", blob);
+    cleanup_free char *folders = text_format("%s/blobs/sha512", w.dir);
 
     CHECK_EQ(ask(&w, "POST", bad, bytes, NULL, NULL, &a), 400);
     CHECK_TEXT(error_code(&a), "DIGEST_INVALID");
+    CHECK(!file_exists(folders)); /* they come with what is to be in them */
     CHECK_EQ(ask(&w, "POST", push, bytes, NULL, NULL, &a), 201);
     CHECK_TEXT(header(&a, "Docker-Content-Digest"), blob);
     CHECK_TEXT(header(&a, "Location"), there);
