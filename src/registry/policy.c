@@ -379,7 +379,7 @@ resource_matches(const struct json *resources, const char *resource)
 
 /* Does the statement speak about the request at all? */
 static bool
-statement_matches(const struct json *statement, const struct policy_request *rq)
+statement_matches(const struct json *statement, const struct policy_request *rq, bool denies)
 {
     const struct json *principal = json_get(statement, "Principal"),
                       *not_principal = json_get(statement, "NotPrincipal"),
@@ -394,7 +394,7 @@ statement_matches(const struct json *statement, const struct policy_request *rq)
            (not_action == NULL || !action_matches(not_action, rq->action)) &&
            (resource == NULL || resource_matches(resource, rq->resource)) &&
            (not_resource == NULL || !resource_matches(not_resource, rq->resource)) &&
-           policy_condition_holds(json_get(statement, "Condition"), rq);
+           policy_condition_holds(json_get(statement, "Condition"), rq, denies);
 }
 
 enum policy_verdict
@@ -407,7 +407,7 @@ policy_verdict(const struct json *policy, const struct policy_request *rq)
     for (size_t i = 0; i < (is_list ? json_size(statements) : 1); i++) {
         const struct json *statement = is_list ? json_at(statements, i) : statements;
         const bool denies = strcmp(json_get_cstr(statement, "Effect", "Deny"), "Deny") == 0;
-        if (statement_matches(statement, rq))
+        if (statement_matches(statement, rq, denies))
             verdict = policy_verdict_add(verdict, denies ? POLICY_DENY : POLICY_ALLOW);
     }
     return verdict;

@@ -31,6 +31,7 @@ struct policy_request {
     bool is_secure; /* came by TLS */
     int64_t now_ms;
     const struct json *resource_tags; /* of {"Key", "Value"}; may be NULL */
+    bool are_tags_unread; /* which it has cannot be told: conditions on them deny, and do not allow */
 };
 
 enum policy_verdict { POLICY_NONE, POLICY_ALLOW, POLICY_DENY };
@@ -48,4 +49,5 @@ enum policy_verdict policy_verdict_add(enum policy_verdict a, enum policy_verdic
 bool policy_operator_is_known(const char *name);
 /* Can these be values of the operator (a date, an address)? NULL, or what they should be. */
 const char *policy_value_fault(const char *operator, const struct json * value);
-bool policy_condition_holds(const struct json *condition, const struct policy_request *rq);
+/* `denies`: what its statement does if it holds. */
+bool policy_condition_holds(const struct json *condition, const struct policy_request *rq, bool denies);

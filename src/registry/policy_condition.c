@@ -266,16 +266,19 @@ user_name(const char *arn)
     return strrchr(user, '/') + 1;
 }
 
+static bool
+is_of_tag(const char *key)
+{
+    return strncasecmp(key, "aws:ResourceTag/", 16) == 0 || strncasecmp(key, "ecr:ResourceTag/", 16) == 0;
+}
+
 static const char *
 key_value(const struct policy_request *rq, const char *key, char buffer[static 32])
 {
     const char *slash = strchr(key, '/');
 
     if (slash != NULL)
-        return strncasecmp(key, "aws:ResourceTag/", 16) == 0 ||
-                       strncasecmp(key, "ecr:ResourceTag/", 16) == 0
-                   ? tag_of(rq->resource_tags, slash + 1)
-                   : NULL;
+        return is_of_tag(key) ? tag_of(rq->resource_tags, slash + 1) : NULL;
     if (strcasecmp(key, "aws:SourceIp") == 0)
         return rq->source_ip;
     if (strcasecmp(key, "aws:SecureTransport") == 0)
@@ -333,9 +336,12 @@ null_holds(const char *is, const struct json *values)
 
 static bool
 key_holds(const struct named *named, const struct policy_request *rq, const char *key,
-          const struct json *values)
+          const struct json *values, bool denies)
 {
     char buffer[32];
+
+    if (rq->are_tags_unread && is_of_tag(key))
+        return denies;
     const char *is = key_value(rq, key, buffer);
 
     if (named->operator->matches == NULL)
@@ -347,7 +353,7 @@ key_holds(const struct named *named, const struct policy_request *rq, const char
 }
 
 bool
-policy_condition_holds(const struct json *condition, const struct policy_request *rq)
+policy_condition_holds(const struct json *condition, const struct policy_request *rq, bool denies)
 {
     for (void *it = json_first(condition); it != NULL; it = json_next(condition, it)) {
         const struct json *keys = json_value(it);
@@ -355,7 +361,7 @@ policy_condition_holds(const struct json *condition, const struct policy_request
         if (!operator_find(json_key(it), &named))
             return false;
         for (void *k = json_first(keys); k != NULL; k = json_next(keys, k))
-            if (!key_holds(&named, rq, json_key(k), json_value(k)))
+            if (!key_holds(&named, rq, json_key(k), json_value(k), denies))
                 return false;
     }
     return true;

@@ -149,6 +149,19 @@ ask_both(struct registry *reg, const char *region, const char *repository, bool 
     return has_own ? policy_verdict_add(common, ask_one(reg, region, repository, false, rq)) : common;
 }
 
+/* False: it has some, or none, which cannot be told. Where there is no such repository there are none. */
+static bool
+tags_read(struct registry *reg, const char *region, const char *repository, struct registry_repository *out)
+{
+    struct err err = {0};
+
+    if (registry_repository_get(reg, region, repository, out, &err) || err.code == ERR_REPOSITORY_NOT_FOUND ||
+        !repository_check(reg, region, repository, NULL)) /* or it was deleted meanwhile */
+        return true;
+    log_error("registry.tags_unreadable", "repository=%s error=%s", repository, log_quote(err.message));
+    return false;
+}
+
 static enum registry_verdict
 policies_say(struct registry *reg, const char *region, const char *repository, bool has_own,
              const char *action, const struct registry_caller *caller, int64_t now_ms)
@@ -166,8 +179,9 @@ policies_say(struct registry *reg, const char *region, const char *repository, b
         .now_ms = now_ms,
     };
 
-    if (repository != NULL && registry_repository_get(reg, region, repository, &r, NULL))
-        rq.resource_tags = json_get(r.document, "tags");
+    if (repository != NULL && !tags_read(reg, region, repository, &r))
+        rq.are_tags_unread = true;
+    rq.resource_tags = json_get(r.document, "tags");
     enum policy_verdict verdict = ask_both(reg, region, repository, has_own, &rq);
     if (caller->holder != NULL) {
         rq.principal = caller->holder;

@@ -331,6 +331,36 @@ TEST(referrers_are_listed_by_who_may_get_the_image)
     CHECK(file_remove_tree(dir, &err));
 }
 
+/* Then a condition on them would not keep anybody out. */
+TEST(tags_that_cannot_be_read_let_nobody_in)
+{
+    char dir[] = "/tmp/naru-policy-XXXXXX";
+    struct err err = {0};
+
+    CHECK(mkdtemp(dir) != NULL);
+    struct registry *reg = registry_open(dir, "000000000000", REGION, &err);
+    cleanup_json struct json *secret = json_parse(STR("{\"tags\":[{\"Key\":\"stage\",\"Value\":\"prod\"}]}"), NULL);
+    CHECK(reg != NULL && registry_repository_create(reg, REGION, "team/web", secret, &err));
+    CHECK(registry_policy_set(reg, REGION, "team/web",
+                              "{\"Statement\":[{\"Effect\":\"Deny\",\"Principal\":\"*\",\"Action\":\"ecr:PutImage\","
+                              "\"Condition\":{\"StringEquals\":{\"ecr:ResourceTag/stage\":\"prod\"}}},"
+                              "{\"Effect\":\"Allow\",\"Principal\":\"*\",\"Action\":\"ecr:DescribeImages\","
+                              "\"Condition\":{\"StringNotEquals\":{\"ecr:ResourceTag/stage\":\"prod\"}}},"
+                              "{\"Effect\":\"Allow\",\"Principal\":\"*\",\"Action\":\"ecr:ListImages\"}]}", &err));
+    for (int i = 0; i < 2; i++) { /* the second time they cannot be read */
+        CHECK_EQ(door(reg, "team/web", "ecr:PutImage", ALICE), REGISTRY_DENIES);
+        CHECK_EQ(door(reg, "team/web", "ecr:DescribeImages", ALICE), REGISTRY_SAYS_NOTHING);
+        CHECK_EQ(door(reg, "team/web", "ecr:ListImages", ALICE), REGISTRY_ALLOWS);
+        registry_close(reg);
+        cleanup_free char *path = text_format("%s/registry/" REGION "/team/web/_repository.json", dir);
+        CHECK(file_write_atomic(path, STR("{"), 0600, &err));
+        reg = registry_open(dir, "000000000000", REGION, &err);
+        CHECK(reg != NULL);
+    }
+    registry_close(reg);
+    CHECK(file_remove_tree(dir, &err));
+}
+
 TEST(policies_are_kept_and_asked)
 {
     char dir[] = "/tmp/naru-policy-XXXXXX";
