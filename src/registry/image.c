@@ -175,9 +175,12 @@ reference_check(struct registry *reg, const char *region, const char *repository
     int64_t size = -1;
 
     if (reference_is_manifest(reg, region, repository, r)) {
-        if (!manifest_is_linked(reg, region, repository, r->digest) ||
-            image_is_archived(reg, region, repository, r->digest) ||
-            !blob_touch(reg, r->digest, &size))
+        cleanup_json struct json *record = NULL;
+        const bool is_linked = manifest_is_linked(reg, region, repository, r->digest);
+        /* What cannot be read may be archived, and is not pulled. */
+        if (is_linked && !r->is_foreign && !image_record_read(reg, region, repository, r->digest, &record, err))
+            return false;
+        if (!is_linked || record_is_archived(record) || !blob_touch(reg, r->digest, &size))
             return r->is_foreign || err_set(err, ERR_REFERENCED_IMAGES_NOT_FOUND,
                            "the image '" STR_FMT "' that the index names is not in the repository, or archived",
                            STR_ARG(r->digest));

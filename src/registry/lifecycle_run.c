@@ -132,8 +132,12 @@ apply_if_due(void *arg, const char *region, const char *name, struct err *err)
     int64_t expired = 0;
 
     (void)err;
-    if (!registry_repository_get(run->reg, region, name, &r, NULL) ||
-        json_get(r.document, REGISTRY_LIFECYCLE_TEXT) == NULL ||
+    if (!registry_repository_get(run->reg, region, name, &r, &why)) {
+        if (repository_check(run->reg, region, name, NULL)) /* else it was deleted meanwhile */
+            log_error("registry.lifecycle_failed", "repository=%s error=%s", name, log_quote(why.message));
+        return true;
+    }
+    if (json_get(r.document, REGISTRY_LIFECYCLE_TEXT) == NULL ||
         json_get_i64(r.document, REGISTRY_LIFECYCLE_TIME, 0) > run->before_ms)
         return true;
     /* One repository's trouble is not the others'. */

@@ -82,12 +82,17 @@ fallback_add(struct registry *reg, const char *region, const char *repository, s
     cleanup(arena_done) struct arena arena = {0};
     char digest[REGISTRY_DIGEST_SIZE], type[REGISTRY_MEDIA_TYPE_SIZE];
     struct manifest m;
+    struct err why = {0};
     bool is_archived;
     cleanup_free char *tag = referrers_tag(subject);
 
     if (!image_manifest_read(reg, region, repository, tag, /* archived_too= */ true, &bytes, digest, type,
-                       &is_archived, NULL) ||
-        !media_type_is_index(str_of(type)))
+                       &is_archived, &why)) {
+        if (why.code == ERR_INTERNAL)
+            log_error("registry.referrer_damaged", "repository=%s tag=%s error=%s", repository, tag, log_quote(why.message));
+        return;
+    }
+    if (!media_type_is_index(str_of(type)))
         return;
     manifest_guess(strbuf_str(&bytes), &arena, &m);
     for (size_t i = 0; i < m.reference_count; i++) {

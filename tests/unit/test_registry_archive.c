@@ -754,3 +754,45 @@ TEST(an_archived_index_is_finished_beside_an_image_that_cannot_be_read)
     CHECK_TEXT(state_of(&w, f.first), "archived+");
     CHECK_TEXT(state_of(&w, f.signature), "archived+");
 }
+
+TEST(an_index_of_what_cannot_be_read_is_not_pushed)
+{
+    REGISTRY(w);
+    char one[REGISTRY_DIGEST_SIZE], index[REGISTRY_DIGEST_SIZE];
+    struct err err = {0};
+    const size_t size = put_small(&w, "one", NULL, one);
+    cleanup_free char *text = text_format(
+        "{\"schemaVersion\":2,\"mediaType\":\"" OCI_INDEX "\",\"manifests\":[{\"mediaType\":\"" OCI_MANIFEST
+        "\",\"digest\":\"%s\",\"size\":%zu}]}", one, size);
+    const struct registry_put put = {.manifest = str_of(text), .tag = "all"};
+
+    record_damage(&w, one);
+    CHECK(!registry_manifest_put(w.reg, REGION, "my-app", &put, index, &err));
+    CHECK_EQ(err.code, ERR_INTERNAL);
+    CHECK(!registry_resolve(w.reg, REGION, "my-app", "all", index, &err));
+    put_small(&w, "one", NULL, one);
+    put_manifest(&w, text, "all", index);
+}
+
+TEST(what_is_passed_over_for_a_file_that_cannot_be_read_is_said)
+{
+    REGISTRY(w);
+    cleanup(registry_referrers_done) struct registry_referrers found = {0};
+    struct family f;
+    struct err err = {0};
+    int64_t expired;
+
+    put_family(&w, "all", &f);
+    cleanup_free char *list = referrers_tag(str_of(f.first));
+    put_manifest(&w, "{\"schemaVersion\":2,\"mediaType\":\"" OCI_INDEX "\",\"manifests\":[]}", list, w.digest);
+    record_damage(&w, w.digest); /* where clients of other registries keep referrers */
+    cleanup_free char *description = repository_path(w.reg, REGION, "my-app", "_repository.json");
+    const struct log_catch log = log_catch_begin();
+    CHECK(registry_referrers(w.reg, REGION, "my-app", f.first, NULL, false, NULL, &found, &err));
+    registry_close(w.reg);
+    CHECK(file_write_atomic(description, STR("{"), 0640, &err)); /* does it have a policy? */
+    registry_up(&w);
+    CHECK(registry_lifecycle_apply_all(w.reg, 0, clock_wall_ms(), &expired, &err));
+    cleanup_free char *said = log_catch_end(&log);
+    CHECK(strstr(said, list) != NULL && strstr(said, description) != NULL);
+}

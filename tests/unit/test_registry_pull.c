@@ -250,6 +250,30 @@ TEST(an_upstream_that_hangs_holds_up_no_other_one)
         !registry_resolve(w.reg, REGION, "slow/app", "v1", (char[REGISTRY_DIGEST_SIZE]){""}, NULL));
 }
 
+TEST(what_cannot_be_read_is_brought_once_more)
+{
+    REGISTRY(w);
+    cleanup(upstream_close) struct upstream slow, good;
+    cleanup(strbuf_done) struct strbuf bytes = {0};
+    char digest[REGISTRY_DIGEST_SIZE];
+    struct err err = {0};
+    const int64_t end_ms = clock_monotonic_ms() + 60000;
+
+    upstream_open(&slow);
+    upstream_open(&good);
+    registry_start_pulling(w.reg);
+    rules_store(&w, &slow, &good);
+    CHECK(pull(&w, "good/app"));
+    wait_image(&w, "good/app");
+    CHECK(registry_resolve(w.reg, REGION, "good/app", "v1", digest, &err));
+    cleanup_free char *record = image_record_path(w.reg, REGION, "good/app", str_of(digest));
+    CHECK(file_write_atomic(record, STR("{"), 0640, &err));
+    while (!registry_manifest_get(w.reg, REGION, "good/app", "v1", &bytes, digest, NULL, NULL)) {
+        CHECK(pull(&w, "good/app") && clock_monotonic_ms() < end_ms);
+        clock_sleep_ms(5);
+    }
+}
+
 /* ---- what is not there ---- */
 
 TEST(a_tag_that_is_not_upstream_is_asked_for_once)

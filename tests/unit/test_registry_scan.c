@@ -884,3 +884,17 @@ TEST(filters_take_names_with_and_without_stars)
     CHECK(scan_filter_takes("my", "not-my-app") && !scan_filter_takes("my*", "not-my-app"));
     CHECK(scan_filter_takes("a*b*c", "a1b2b3c") && !scan_filter_takes("a*b*c", "a1b2b3"));
 }
+
+TEST(a_push_is_not_silently_left_unscanned_where_the_settings_cannot_be_read)
+{
+    REGISTRY(w);
+    cleanup_free char *settings = text_format("%s/registry/" REGION "/_registry.json", w.dir);
+    struct err err = {0};
+
+    registry_start_scanning(w.reg, w.dir);
+    CHECK(file_write_atomic(settings, STR("{"), 0640, &err));
+    const struct log_catch log = log_catch_begin();
+    CHECK(put_image(w.reg, "my-app", "v1", "one", w.digest));
+    cleanup_free char *said = log_catch_end(&log);
+    CHECK(strstr(said, settings) != NULL);
+}

@@ -229,6 +229,16 @@ tag_of(const struct import *job)
     return job->tag[0] != '\0' ? job->tag : NULL;
 }
 
+/* One that cannot be read is not: it is brought once more, which makes it whole. */
+static bool
+image_is_here(const struct registry *reg, const char *region, const char *repository, const char *digest, bool archived_too)
+{
+    cleanup_json struct json *record = NULL;
+
+    return image_record_read(reg, region, repository, str_of(digest), &record, NULL) &&
+           (archived_too || !record_is_archived(record));
+}
+
 /* One that is archived has to be put once more, which restores it. */
 static bool
 manifest_is_here(void *ctx, const char *digest, bool is_top)
@@ -236,8 +246,7 @@ manifest_is_here(void *ctx, const char *digest, bool is_top)
     const struct importing *in = ctx;
 
     return !(is_top && tag_of(in->job) != NULL) &&
-           manifest_is_linked(in->reg, in->job->region, in->job->repository, str_of(digest)) &&
-           !image_is_archived(in->reg, in->job->region, in->job->repository, str_of(digest));
+           image_is_here(in->reg, in->job->region, in->job->repository, digest, /* archived_too= */ false);
 }
 
 /* Links before the image that counts upon them. */
@@ -264,7 +273,7 @@ is_imported(struct registry *reg, const struct import *job)
 
     return tag_of(job) != NULL && registry_resolve(reg, job->region, job->repository, job->tag, here, NULL) &&
            strcmp(here, job->digest) == 0 && was_checked(reg, job->region, job->repository, job->tag) &&
-           !image_is_archived(reg, job->region, job->repository, str_of(here));
+           image_is_here(reg, job->region, job->repository, here, /* archived_too= */ false);
 }
 
 /* It is an image now. */
@@ -665,7 +674,8 @@ pull_manifest(struct registry *reg, const char *region, const char *repository,
 
     if (reg->pull == NULL || !pull_rule_find(reg, region, repository, &rule))
         return true;
-    const bool is_here = registry_resolve(reg, region, repository, reference, digest, NULL);
+    const bool is_here = registry_resolve(reg, region, repository, reference, digest, NULL) &&
+                         image_is_here(reg, region, repository, digest, /* archived_too= */ true);
     if (is_here && (by_digest || was_checked(reg, region, repository, reference)))
         return true;
     bool waits = is_pending(reg->pull, region, repository, reference);

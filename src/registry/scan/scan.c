@@ -486,29 +486,35 @@ scan_filters_applied(const struct json *document, const char *repository)
 }
 
 static bool
-is_wanted(struct registry *reg, const char *region, const char *repository)
+is_wanted(struct registry *reg, const char *region, const char *repository, bool *out, struct err *err)
 {
     cleanup(registry_repository_done) struct registry_repository r = {0};
     cleanup_json struct json *document = NULL;
 
-    if (!registry_repository_get(reg, region, repository, &r, NULL))
+    if (!registry_repository_get(reg, region, repository, &r, err))
         return false;
-    if (json_get_bool(r.document, "scanOnPush", false))
+    *out = json_get_bool(r.document, "scanOnPush", false);
+    if (*out)
         return true;
-    if (!registry_document_get(reg, region, &document, NULL))
+    if (!registry_document_get(reg, region, &document, err))
         return false;
     cleanup_json struct json *applied = scan_filters_applied(document, repository);
-    return json_size(applied) > 0;
+    *out = json_size(applied) > 0;
+    return true;
 }
 
 void
 scan_pushed(struct registry *reg, const char *region, const char *repository, const char *digest)
 {
     struct err err = {0};
+    bool wanted;
 
-    if (reg->scanner == NULL || !is_wanted(reg, region, repository) ||
-        registry_scan_request(reg, region, repository, digest, &err) ||
-        err.code == ERR_UNSUPPORTED_IMAGE_TYPE)
+    if (reg->scanner == NULL)
+        return;
+    if (is_wanted(reg, region, repository, &wanted, &err) &&
+        (!wanted || registry_scan_request(reg, region, repository, digest, &err)))
+        return;
+    if (err.code == ERR_UNSUPPORTED_IMAGE_TYPE)
         return;
     log_warn("registry.scan_refused", "repository=%s digest=%s error=%s", repository, digest,
              log_quote(err.message));
