@@ -811,14 +811,16 @@ forget_properties(struct pipeline_room *room, struct pipeline *p, const char *br
         log_error("pipeline.properties", "error=%s", log_quote(err.message));
 }
 
-void
-pipeline_gone(struct pipeline_room *room, const char *pipeline, const char *branch)
+bool
+pipeline_gone(struct pipeline_room *room, const char *pipeline, const char *branch, int64_t looked_at)
 {
     struct pipeline *p;
-    bool is_news = false;
+    bool is_news = false, is_back;
 
     room_lock(room);
     p = pipeline_store_find(&room->store, pipeline);
+    is_back = p != NULL && pipeline_has_news(p, branch, "", looked_at);
+    p = is_back ? NULL : p;
     if (p != NULL)
         forget_properties(room, p, branch);
     if (p != NULL)
@@ -836,6 +838,7 @@ pipeline_gone(struct pipeline_room *room, const char *pipeline, const char *bran
     room_unlock(room);
     if (is_news)
         room_disk_keep(room);
+    return !is_back;
 }
 
 bool

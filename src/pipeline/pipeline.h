@@ -80,8 +80,9 @@ struct build_request {
      * order, and the newest commit wins. */
     bool may_be_late;
 };
-/* The branch, tag or change is gone: what waits of it is not built. */
-void pipeline_gone(struct pipeline_room *room, const char *pipeline, const char *branch);
+/* The branch, tag or change is gone: what waits of it is not built.  False: it is there, as a build of it says since
+ * that was `looked_at` (build_request). */
+bool pipeline_gone(struct pipeline_room *room, const char *pipeline, const char *branch, int64_t looked_at);
 /* Queues a build; `number_out` gets its number (or the known one's). */
 bool pipeline_submit(struct pipeline_room *room, const struct build_request *request,
                      int64_t *number_out, struct err *err) MUST_CHECK;

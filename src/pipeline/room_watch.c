@@ -96,8 +96,9 @@ forget_branches(const struct heads *h)
 {
     for (void *it = h->before == NULL ? NULL : json_first(h->before); it != NULL;
          it = json_next(h->before, it))
-        if (json_get(h->now, json_key(it)) == NULL)
-            pipeline_gone(h->room, h->pipeline, json_key(it));
+        if (json_get(h->now, json_key(it)) == NULL &&
+            !pipeline_gone(h->room, h->pipeline, json_key(it), h->looked_at))
+            take_back(h, json_key(it));
 }
 
 static void

@@ -204,7 +204,7 @@ TEST(a_pipeline_of_thousands_of_branches_is_there_after_a_restart)
     room_sleep(&room);
     room_wake(&room, &w);
     CHECK_EQ(room.store.count, 1);
-    pipeline_gone(&room, "web", "PR-7");
+    CHECK(pipeline_gone(&room, "web", "PR-7", 0));
     room_sleep(&room);
     room_wake(&room, &w);
     p = room.store.pipelines[0];
@@ -232,7 +232,7 @@ TEST(a_build_that_is_to_be_taken_up_is_not_dropped_with_its_branch)
     room_down(&w);
     room_wake(&room, &w);
     room_recover(&room, room.store.pipelines[0]);
-    pipeline_gone(&room, "web", "main");
+    CHECK(pipeline_gone(&room, "web", "main", 0));
     CHECK_EQ(room.store.pipelines[0]->builds[0]->state, BUILD_QUEUED);
     room_sleep(&room);
     expect_to_go_on(&w);

@@ -267,12 +267,12 @@ TEST(the_workspaces_of_a_branch_go_with_it)
     build_branch(&w, "feature/a", "SUCCESS", 1);
     build_branch(&w, "feature/ab", "SUCCESS", 2);
     sh(&w, "test -e ../data/workspaces/web/feature%2Fa");
-    pipeline_gone(w.room, "web", "feature/a");
+    CHECK(pipeline_gone(w.room, "web", "feature/a", 0));
     sh(&w, UNTIL("test ! -e ../data/workspaces/web/feature%2Fa"));
     sh(&w, "test -e ../data/workspaces/web/feature%2Fab");
     CHECK_EQ(submit(&w, "web", "feature/ab"), 3); /* one in use goes when its build is over */
     sh(&w, UNTIL("test -e ../data/workspaces/web/up"));
-    pipeline_gone(w.room, "web", "feature/ab");
+    CHECK(pipeline_gone(w.room, "web", "feature/ab", 0));
     sh(&w, "grep -q '\"gone\":true' ../data/workspaces/.disk.json && test -e ../data/workspaces/web/feature%2Fab");
     room_down(&w);
     room_up(&w);

@@ -94,12 +94,14 @@ TEST(a_branch_whose_news_find_no_place_is_not_taken_for_gone)
     json_unref(wait_for(&w, "web", 4, "QUEUED"));
 }
 
-/* From now on `git ls-remote` first looks, and says what it saw when `go` is there: once for each `hold`. */
+/* From now on `git ls-remote` waits before it looks while `stop` is there, and says what it saw when `go` is there: once
+ * for each `hold`. */
 static void
 slow_down_git(const struct world *w)
 {
     static const char script[] = "#!/bin/sh\nd=${0%/*}\nPATH=${PATH#*:}\ncase $* in\n"
-                                 "*ls-remote*) if rm $d/hold 2>/dev/null; then git \"$@\" >$d/saw; touch $d/looked\n"
+                                 "*ls-remote*) while [ -e $d/stop ]; do touch $d/stopped; sleep 0.01; done\n"
+                                 "  if rm $d/hold 2>/dev/null; then git \"$@\" >$d/saw; touch $d/looked\n"
                                  "  while [ ! -e $d/go ] && [ -e $d/saw ]; do sleep 0.01; done; cat $d/saw; exit; fi;;\n"
                                  "esac\nexec git \"$@\"\n";
     cleanup_free char *folder = text_format("%s/slow", w->root), *git = text_format("%s/git", folder);
@@ -118,9 +120,9 @@ head_of(const struct world *w, char commit[static 41])
 }
 
 static int64_t
-tell_of_push(struct world *w, const char *commit)
+tell_of_push(struct world *w, const char *branch, const char *commit)
 {
-    const struct build_request r = {.pipeline = "web", .branch = "main", .commit = commit,
+    const struct build_request r = {.pipeline = "web", .branch = branch, .commit = commit,
                                     .cause = "BranchEventCause", .unless_known = true};
     int64_t number = 0;
     struct err err;
@@ -159,11 +161,38 @@ TEST(heads_that_were_compared_while_somebody_pushed_bring_no_older_commit_back)
     commit(&w, "echo 'y'", "two");
     push(&w, "web");
     head_of(&w, commit_now);
-    CHECK_EQ(tell_of_push(&w, commit_now), 2);
+    CHECK_EQ(tell_of_push(&w, "main", commit_now), 2);
     sh(&w, "git push -q ../data/git/web.git HEAD:refs/heads/side; touch ../slow/go");
     json_unref(wait_for(&w, "web", 3, "QUEUED")); /* by the look after that */
     expect_build(&w, 3, "side", commit_now, "QUEUED");
     expect_build(&w, 2, "main", commit_now, "QUEUED");
+}
+
+/* As when somebody deletes a branch and pushes it anew. */
+TEST(a_branch_that_is_pushed_anew_while_heads_are_compared_is_not_gone)
+{
+    cleanup(world_done) struct world w = {.reconcile_ms = 20};
+    char commit_now[41];
+
+    world_init(&w);
+    slow_down_git(&w);
+    room_up(&w);
+    create(&w, "web", NULL);
+    set_limits(&w, 0, 10);
+    commit(&w, "echo 'x'", "one");
+    sh(&w, "git push -q ../data/git/web.git HEAD:refs/heads/side");
+    json_unref(wait_for(&w, "web", 1, "QUEUED"));
+    sh(&w, "touch ../slow/stop; while [ ! -e ../slow/stopped ]; do sleep 0.01; done");
+    sh(&w, "git push -q ../data/git/web.git :side; touch ../slow/hold; rm ../slow/stop; " WAIT_UNTIL_LOOKED);
+    commit(&w, "echo 'y'", "two");
+    push(&w, "web");
+    head_of(&w, commit_now);
+    sh(&w, "git push -q ../data/git/web.git HEAD:refs/heads/side");
+    CHECK_EQ(tell_of_push(&w, "side", commit_now), 2);
+    sh(&w, "touch ../slow/go");
+    json_unref(wait_for(&w, "web", 3, "QUEUED")); /* of main, by the look after that */
+    expect_build(&w, 3, "main", commit_now, "QUEUED");
+    expect_build(&w, 2, "side", commit_now, "QUEUED");
 }
 
 struct asking {
@@ -201,7 +230,7 @@ TEST(a_build_of_where_a_branch_stands_is_of_what_was_pushed_while_git_was_asked)
     commit(&w, "echo 'y'", "two");
     push(&w, "web");
     head_of(&w, commit_now);
-    CHECK_EQ(tell_of_push(&w, commit_now), 2);
+    CHECK_EQ(tell_of_push(&w, "main", commit_now), 2);
     sh(&w, "touch ../slow/go");
     CHECK(pthread_join(thread, NULL) == 0);
     CHECK_EQ(asking.number, 3);

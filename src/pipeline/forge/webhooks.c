@@ -81,7 +81,7 @@ act(struct http_exchange *x, struct pipeline_room *room, enum forge forge,
     }
     pipeline_note_forge(room, name, forge_name(forge));
     if (e->what == FORGE_GONE) {
-        pipeline_gone(room, name, e->push.branch);
+        (void)pipeline_gone(room, name, e->push.branch, 0);
         room_reply_message(x, 200, "what waited of it is not built");
         return true;
     }
