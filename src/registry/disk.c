@@ -233,7 +233,13 @@ bool
 disk_parse_json(const char *path, struct str text, struct json **out, struct err *err)
 {
     *out = json_parse(text, err);
-    return *out != NULL || disk_is_damaged(path, err);
+    if (json_type(*out) == JSON_OBJECT)
+        return true;
+    if (*out != NULL)
+        err_set(err, ERR_INTERNAL, "it is no JSON object");
+    json_unref(*out);
+    *out = NULL;
+    return disk_is_damaged(path, err);
 }
 
 bool

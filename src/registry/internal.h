@@ -132,7 +132,7 @@ struct json *texts_sorted(const struct json *texts); /* a new array, in the orde
 /* What cannot be looked at is there: it is not made anew, nobody is let in for it, and nothing goes that it may need. */
 bool disk_is_absent(const char *path);
 bool disk_remove(const char *path, struct err *err) MUST_CHECK; /* absent is success */
-/* Reads JSON that we wrote, so that a damaged one is INTERNAL. `limit`: bytes. */
+/* Reads a JSON object that we wrote, so that a damaged one is INTERNAL. `limit`: bytes. */
 bool disk_read_json(const char *path, size_t limit, struct json **out, struct err *err) MUST_CHECK;
 /* What was read from there. */
 bool disk_parse_json(const char *path, struct str text, struct json **out, struct err *err) MUST_CHECK;

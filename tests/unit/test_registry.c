@@ -310,6 +310,21 @@ TEST(an_image_that_cannot_be_read_is_said_and_the_others_are_listed)
     CHECK(strstr(said, path) != NULL);
 }
 
+TEST(a_record_that_is_json_and_no_object_is_damaged)
+{
+    REGISTRY(w);
+    cleanup_json struct json *images = NULL, *read = NULL;
+    struct err err = {0};
+
+    CHECK(put_image(w.reg, "my-app", "v1", "one", w.digest));
+    cleanup_free char *record = image_record_path(w.reg, REGION, "my-app", str_of(w.digest));
+    CHECK(file_write_atomic(record, STR("[]"), 0640, &err));
+    CHECK(registry_images(w.reg, REGION, "my-app", &images, &err)); /* it ended the process */
+    CHECK_EQ(json_size(images), 0);
+    CHECK(!image_record_read(w.reg, REGION, "my-app", str_of(w.digest), &read, &err));
+    CHECK(strstr(err.message, record) != NULL);
+}
+
 TEST(an_image_whose_record_is_damaged_is_whole_when_it_is_pushed_again)
 {
     REGISTRY(w);

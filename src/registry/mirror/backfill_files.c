@@ -77,7 +77,12 @@ bool
 backfill_images_read(const struct registry *reg, const char *region, const char *id, struct json **out, struct err *err)
 {
     cleanup_free char *path = file_path(reg, region, id, "images");
-    return disk_read_json(path, BACKFILL_IMAGES_FILE_MAX, out, err);
+    cleanup(strbuf_done) struct strbuf text = {0};
+
+    if (!file_read(path, BACKFILL_IMAGES_FILE_MAX, &text, err))
+        return false;
+    *out = json_parse(strbuf_str(&text), err);
+    return *out != NULL || disk_is_damaged(path, err);
 }
 
 static const char *
