@@ -26,6 +26,7 @@ struct haproxy_process {
     enum haproxy_state state;
     pid_t master;
     int master_fd; /* pidfd: readable when it has ended */
+    bool is_noted; /* in the pid file */
     struct loop_fd *master_watch;
     struct loop_timer *timer; /* of a start or reload under way */
     char fingerprint[64];
@@ -259,7 +260,7 @@ begin_change(struct haproxy_process *p, enum haproxy_state state, const char *fi
 }
 
 static void
-write_pid_file(const struct haproxy_process *p)
+write_pid_file(struct haproxy_process *p)
 {
     uint64_t start_time = 0;
     struct err err;
@@ -268,7 +269,8 @@ write_pid_file(const struct haproxy_process *p)
         return; /* gone already */
     cleanup_free char *text =
         text_format("%d %llu\n", (int)p->master, (unsigned long long)start_time);
-    if (!file_write_atomic(p->pid_file, str_of(text), 0600, &err))
+    p->is_noted = file_write_atomic(p->pid_file, str_of(text), 0600, &err);
+    if (!p->is_noted)
         log_warn("haproxy.pid_file", "error=%s", log_quote(err.message));
 }
 
@@ -329,6 +331,8 @@ haproxy_process_reload(struct haproxy_process *p, const char *fingerprint)
     struct haproxy_info info;
 
     assert(p->state == HAPROXY_RUNNING);
+    if (!p->is_noted) /* the disk was full then, and its sockets are silent for a moment now */
+        write_pid_file(p);
     p->log_offset = file_size(p->log_file);
     p->old_worker = ask_info(p, &info, NULL) ? info.pid : 0;
     p->failed_before = ask_processes(p->master_socket, &now, NULL) ? now.failed_reloads : 0;
