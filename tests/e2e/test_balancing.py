@@ -164,7 +164,7 @@ class Balancing(unittest.TestCase):
         self.pairs = [dict(zip(("Certificate", "PrivateKey"), (path.read_bytes() for path in self.authority.make(file, "shop.test"))),
                            CertificateChain=chain) for file in ("a", "b")]
         self.certificate = self.acm.import_certificate(**self.pairs[0])["CertificateArn"]
-        port = Target.free_port()
+        port = harness.free_port()
         self.elb.create_listener(LoadBalancerArn=self.lb, Protocol="HTTPS", Port=port, DefaultActions=self.weights(1, 1),
                                  Certificates=[{"CertificateArn": self.certificate}])
         return port
@@ -237,7 +237,7 @@ class Balancing(unittest.TestCase):
 
     def reload(self, _):
         """A listener more is another structure: HAProxy reloads when it comes."""
-        made = self.call("create_listener", LoadBalancerArn=self.lb, Protocol="HTTP", Port=Target.free_port(),
+        made = self.call("create_listener", LoadBalancerArn=self.lb, Protocol="HTTP", Port=harness.free_port(),
                          DefaultActions=[{"Type": "forward", "TargetGroupArn": self.groups[0]}])["Listeners"][0]["ListenerArn"]
         time.sleep(self.pause)
         self.call("delete_listener", ListenerArn=made)
