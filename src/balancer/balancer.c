@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <sys/file.h>
 #include "balancer/certificates.h"
 #include "balancer/rule_pattern.h"
 #include "balancer/traffic.h"
@@ -458,19 +457,14 @@ static bool
 lock_folder(const char *folder, int *fd_out, struct err *err)
 {
     cleanup_free char *path = text_format("%s/lock", folder);
-    const int64_t deadline_ms = clock_monotonic_ms() + 1000;
     cleanup_close int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 
     if (fd < 0)
         return err_errno(err, "cannot open '%s'", path);
-    while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-        /* One that was just killed may take a moment to go. */
-        if (errno != EWOULDBLOCK)
-            return err_errno(err, "cannot lock '%s'", path);
-        if (clock_monotonic_ms() > deadline_ms)
-            return err_set(err, ERR_UNAVAILABLE, "another naru steers the HAProxy of '%s'", folder);
-        clock_sleep_ms(10);
-    }
+    if (!file_lock(fd))
+        return errno == EWOULDBLOCK
+                   ? err_set(err, ERR_UNAVAILABLE, "another naru steers the HAProxy of '%s'", folder)
+                   : err_errno(err, "cannot lock '%s'", path);
     *fd_out = fd;
     fd = -1;
     return true;

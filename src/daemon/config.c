@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "base/json.h"
@@ -242,7 +241,7 @@ take_lock(const struct config *c, struct err *err)
     fd = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
     if (fd < 0)
         return err_errno(err, "cannot open '%s'", path);
-    if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+    if (file_lock(fd))
         return true; /* kept open on purpose: the lock ends with the process */
     close(fd);
     if (errno == EWOULDBLOCK)

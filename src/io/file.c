@@ -6,7 +6,9 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include "base/clock.h"
 #include "base/random.h"
 
 #define READ_PIECE ((size_t)64 * 1024)
@@ -294,5 +296,18 @@ file_sync_dir(const char *path, struct err *err)
         return err_errno(err, "cannot open the folder '%s'", path);
     if (fsync(fd) != 0)
         return err_errno(err, "cannot flush the folder '%s'", path);
+    return true;
+}
+
+bool
+file_lock(int fd)
+{
+    const int64_t until_ms = clock_monotonic_ms() + 1000;
+
+    while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+        if (errno != EWOULDBLOCK || clock_monotonic_ms() > until_ms)
+            return false;
+        clock_sleep_ms(10);
+    }
     return true;
 }

@@ -23,3 +23,6 @@ bool file_remove_tree(const char *path, struct err *err) MUST_CHECK; /* absent i
 bool file_empty_folder(const char *path, struct err *err) MUST_CHECK; /* absent is success; the folder stays */
 bool file_exists(const char *path);
 bool file_sync_dir(const char *path, struct err *err) MUST_CHECK;
+/* Takes the lock of an open file, or directory, for us alone. Waits for a second: a process that was just killed may take
+ * a moment to go, or a child of its that is not its program yet. False: EWOULDBLOCK, somebody else has it (errno). */
+bool file_lock(int fd) MUST_CHECK;

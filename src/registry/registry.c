@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 
 #include "base/random.h"
@@ -49,7 +48,7 @@ lock_take(struct registry *reg, struct err *err)
     reg->lock_fd = open(reg->root_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (reg->lock_fd < 0)
         return err_errno(err, "cannot open '%s'", reg->root_dir);
-    if (flock(reg->lock_fd, LOCK_EX | LOCK_NB) == 0)
+    if (file_lock(reg->lock_fd))
         return true;
     if (errno == EWOULDBLOCK)
         return err_set(err, ERR_INTERNAL, "another process has the registry in '%s' open",

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -759,6 +760,33 @@ TEST(one_process_at_a_time)
 
     CHECK(registry_open(w.dir, ACCOUNT, REGION, &err) == NULL);
     CHECK(strstr(err.message, "another process") != NULL);
+}
+
+static void *
+end_soon(void *arg)
+{
+    int *fd = arg;
+
+    clock_sleep_ms(50);
+    close(*fd);
+    return NULL;
+}
+
+/* A naru that was killed leaves its lock for a moment to a child that is not its program yet. */
+TEST(a_registry_that_is_let_go_in_a_moment_is_waited_for)
+{
+    REGISTRY(w);
+    cleanup_free char *root = text_format("%s/registry", w.dir);
+    pthread_t thread;
+    struct err err = {0};
+
+    registry_close(TAKE(w.reg));
+    int held = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    CHECK(held >= 0 && flock(held, LOCK_EX | LOCK_NB) == 0);
+    CHECK(pthread_create(&thread, NULL, end_soon, &held) == 0);
+    w.reg = registry_open(w.dir, ACCOUNT, REGION, &err);
+    CHECK_TEXT(err.message, "");
+    CHECK(pthread_join(thread, NULL) == 0);
 }
 
 struct pusher {
