@@ -66,6 +66,15 @@ def wait_until(what, check, timeout=60, interval=0.05):
         time.sleep(interval)
 
 
+def fetch(url):
+    """What a task answers, which may run and not listen yet."""
+    def answered():
+        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=10) as answer:
+            return answer.read().decode()
+
+    return wait_until(f"an answer from {url}", answered)
+
+
 class Dockerd:
     """A Docker Engine of the tests' own, under ROOT/<name>. `is_lent`: who started it ends it."""
 

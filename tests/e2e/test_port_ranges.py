@@ -2,7 +2,6 @@
 """Tasks with a range of ports, behind Docker's own ports and under addresses of their own."""
 import pathlib
 import unittest
-import urllib.request
 
 import harness
 
@@ -43,8 +42,7 @@ class PortRanges(unittest.TestCase):
 
     def port(self, address, port):
         """Which port of the container answers there."""
-        with urllib.request.urlopen(f"http://{address}:{port}/port", timeout=10) as answer:
-            return int(answer.read())
+        return int(harness.fetch(f"http://{address}:{port}/port"))
 
     def test_a_row_of_host_ports_leads_to_the_range(self):
         mappings = self.register("bridge")["containerDefinitions"][0]["portMappings"]

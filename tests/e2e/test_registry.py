@@ -214,9 +214,8 @@ class MovingTag(unittest.TestCase):
         """What its tasks are shown to run, and what they say themselves."""
         found = []
         for c in self.containers(name):
-            url = f"http://127.0.0.1:{c['networkBindings'][0]['hostPort']}/"
-            with urllib.request.urlopen(url, timeout=10) as answer:
-                found.append((answer.read().decode().split()[0], c["imageDigest"], c["image"]))
+            said = harness.fetch(f"http://127.0.0.1:{c['networkBindings'][0]['hostPort']}/")
+            found.append((said.split()[0], c["imageDigest"], c["image"]))
         return sorted(found)
 
     def revision_image(self, name):
