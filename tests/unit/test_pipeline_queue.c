@@ -142,6 +142,18 @@ expect_build(const struct world *w, int64_t number, const char *branch, const ch
     CHECK_TEXT(json_get_cstr(j, "state", ""), state);
 }
 
+/* With a commit that is not pushed yet, and of which nothing is built: it waits. */
+static void
+web_with_slow_git(struct world *w)
+{
+    world_init(w);
+    slow_down_git(w);
+    room_up(w);
+    create(w, "web", NULL);
+    set_limits(w, 0, 10);
+    commit(w, "echo 'x'", "one");
+}
+
 #define WAIT_UNTIL_LOOKED "while [ ! -e ../slow/looked ]; do sleep 0.01; done"
 
 TEST(heads_that_were_compared_while_somebody_pushed_bring_no_older_commit_back)
@@ -149,12 +161,7 @@ TEST(heads_that_were_compared_while_somebody_pushed_bring_no_older_commit_back)
     cleanup(world_done) struct world w = {.reconcile_ms = 20};
     char commit_now[41];
 
-    world_init(&w);
-    slow_down_git(&w);
-    room_up(&w);
-    create(&w, "web", NULL);
-    set_limits(&w, 0, 10);
-    commit(&w, "echo 'x'", "one");
+    web_with_slow_git(&w);
     push(&w, "web");
     json_unref(wait_for(&w, "web", 1, "QUEUED"));
     sh(&w, "touch ../slow/hold; " WAIT_UNTIL_LOOKED);
@@ -174,12 +181,7 @@ TEST(a_branch_that_is_pushed_anew_while_heads_are_compared_is_not_gone)
     cleanup(world_done) struct world w = {.reconcile_ms = 20};
     char commit_now[41];
 
-    world_init(&w);
-    slow_down_git(&w);
-    room_up(&w);
-    create(&w, "web", NULL);
-    set_limits(&w, 0, 10);
-    commit(&w, "echo 'x'", "one");
+    web_with_slow_git(&w);
     sh(&w, "git push -q ../data/git/web.git HEAD:refs/heads/side");
     json_unref(wait_for(&w, "web", 1, "QUEUED"));
     sh(&w, "touch ../slow/stop; while [ ! -e ../slow/stopped ]; do sleep 0.01; done");
@@ -216,12 +218,7 @@ TEST(a_build_of_where_a_branch_stands_is_of_what_was_pushed_while_git_was_asked)
     char commit_now[41];
     pthread_t thread;
 
-    world_init(&w);
-    slow_down_git(&w);
-    room_up(&w);
-    create(&w, "web", NULL);
-    set_limits(&w, 0, 10);
-    commit(&w, "echo 'x'", "one");
+    web_with_slow_git(&w);
     push(&w, "web");
     CHECK_EQ(submit(&w, "web", "main"), 1);
     sh(&w, "touch ../slow/hold");

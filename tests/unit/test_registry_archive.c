@@ -151,6 +151,15 @@ put_small(struct world *w, const char *content, const char *subject, char digest
     return strlen(whole != NULL ? whole : manifest);
 }
 
+/* An index of that one image; the caller's. */
+static char *
+index_text(const char *digest, size_t size)
+{
+    return text_format("{\"schemaVersion\":2,\"mediaType\":\"" OCI_INDEX "\",\"manifests\":[{\"mediaType\":\"" OCI_MANIFEST
+                       "\",\"digest\":\"%s\",\"size\":%zu}]}",
+                       digest, size);
+}
+
 TEST(an_index_takes_its_images_and_its_signature_along)
 {
     REGISTRY(w);
@@ -163,9 +172,7 @@ TEST(an_index_takes_its_images_and_its_signature_along)
         "{\"schemaVersion\":2,\"mediaType\":\"" OCI_INDEX "\",\"manifests\":[{\"mediaType\":\"" OCI_MANIFEST
         "\",\"digest\":\"%s\",\"size\":%zu},{\"mediaType\":\"" OCI_MANIFEST "\",\"digest\":\"%s\",\"size\":%zu}]}",
         one, one_size, two, two_size);
-    cleanup_free char *half = text_format(
-        "{\"schemaVersion\":2,\"mediaType\":\"" OCI_INDEX "\",\"manifests\":[{\"mediaType\":\"" OCI_MANIFEST
-        "\",\"digest\":\"%s\",\"size\":%zu}]}", two, two_size);
+    cleanup_free char *half = index_text(two, two_size);
 
     put_manifest(&w, both, "all", index);
     put_manifest(&w, half, "half", other);
@@ -211,9 +218,7 @@ archive_half(struct world *w, char one[static REGISTRY_DIGEST_SIZE])
 {
     struct err err = {0};
     const size_t size = put_small(w, "one", NULL, one);
-    cleanup_free char *index = text_format(
-        "{\"schemaVersion\":2,\"mediaType\":\"" OCI_INDEX "\",\"manifests\":[{\"mediaType\":\"" OCI_MANIFEST
-        "\",\"digest\":\"%s\",\"size\":%zu}]}", one, size);
+    cleanup_free char *index = index_text(one, size);
     cleanup_free char *tag = repository_path(w->reg, REGION, "my-app", "_tags/bad");
 
     put_manifest(w, index, "all", w->digest);
@@ -576,9 +581,7 @@ TEST(a_view_is_read_beside_pushes_and_hears_of_them)
     char one[REGISTRY_DIGEST_SIZE], two[REGISTRY_DIGEST_SIZE], index[REGISTRY_DIGEST_SIZE];
     struct err err = {0};
     const size_t one_size = put_small(&w, "one", NULL, one);
-    cleanup_free char *of_one = text_format(
-        "{\"schemaVersion\":2,\"mediaType\":\"" OCI_INDEX "\",\"manifests\":[{\"mediaType\":\"" OCI_MANIFEST
-        "\",\"digest\":\"%s\",\"size\":%zu}]}", one, one_size);
+    cleanup_free char *of_one = index_text(one, one_size);
 
     CHECK(put_image(w.reg, "my-app", "v1", "two", two));
     pthread_mutex_t *lock = repository_lock(w.reg, REGION, "my-app"); /* as if somebody pushed just now */
@@ -609,9 +612,7 @@ TEST(what_a_view_heard_of_and_could_not_read_it_reads_the_next_time)
     char one[REGISTRY_DIGEST_SIZE], two[REGISTRY_DIGEST_SIZE], index[REGISTRY_DIGEST_SIZE];
     struct err err = {0};
     const size_t one_size = put_small(&w, "one", NULL, one);
-    cleanup_free char *of_one = text_format(
-        "{\"schemaVersion\":2,\"mediaType\":\"" OCI_INDEX "\",\"manifests\":[{\"mediaType\":\"" OCI_MANIFEST
-        "\",\"digest\":\"%s\",\"size\":%zu}]}", one, one_size);
+    cleanup_free char *of_one = index_text(one, one_size);
     cleanup_free char *tag = text_format("%s/registry/" REGION "/my-app/_tags/kept", w.dir);
     cleanup_free char *aside = text_format("%s/kept", w.dir);
 
@@ -761,9 +762,7 @@ TEST(an_index_of_what_cannot_be_read_is_not_pushed)
     char one[REGISTRY_DIGEST_SIZE], index[REGISTRY_DIGEST_SIZE];
     struct err err = {0};
     const size_t size = put_small(&w, "one", NULL, one);
-    cleanup_free char *text = text_format(
-        "{\"schemaVersion\":2,\"mediaType\":\"" OCI_INDEX "\",\"manifests\":[{\"mediaType\":\"" OCI_MANIFEST
-        "\",\"digest\":\"%s\",\"size\":%zu}]}", one, size);
+    cleanup_free char *text = index_text(one, size);
     const struct registry_put put = {.manifest = str_of(text), .tag = "all"};
 
     record_damage(&w, one);

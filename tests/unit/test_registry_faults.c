@@ -412,78 +412,59 @@ TEST(an_image_comes_to_another_region_whole_or_not)
 
 /* ---- what cannot be read ---- */
 
-static struct registry *
-open_with_repository(char *dir)
-{
-    struct err err = {0};
-
-    CHECK(mkdtemp(dir) != NULL);
-    struct registry *reg = open_registry(dir);
-    CHECK(registry_repository_create(reg, REGION, "my-app", NULL, &err));
-    return reg;
-}
-
 TEST(a_folder_that_breaks_off_ends_a_collection_before_a_byte_is_removed)
 {
     static const char *const folders[] = {"/registry", ("/registry/" REGION), "/my-app/_manifests"};
-    char dir[] = "/tmp/naru-folders-XXXXXX", when[] = "a folder that breaks off";
-    struct registry *reg = open_with_repository(dir);
+    REGISTRY(w);
+    char when[] = "a folder that breaks off";
     struct err err = {0};
 
-    CHECK(push(reg, "stays", "what is there", &err));
+    CHECK(push(w.reg, "stays", "what is there", &err));
     for (size_t i = 0; i < ARRAY_COUNT(folders); i++) {
         struct registry_gc gc;
         faults_unreadable = folders[i];
-        CHECK(!registry_collect(reg, NULL, 0, 1, clock_wall_ms() + 10000, &gc, &err));
+        CHECK(!registry_collect(w.reg, NULL, 0, 1, clock_wall_ms() + 10000, &gc, &err));
         faults_unreadable = NULL;
-        check_whole(dir, when);
+        check_whole(w.dir, when);
     }
-    registry_close(reg);
-    CHECK(file_remove_tree(dir, &err));
 }
 
 /* As a folder it is there, and cannot be read. */
 TEST(a_tag_that_cannot_be_read_keeps_its_image)
 {
-    char dir[] = "/tmp/naru-tags-XXXXXX";
-    struct registry *reg = open_with_repository(dir);
+    REGISTRY(w);
     cleanup_json struct json *images = NULL;
     struct err err = {0};
 
-    CHECK(push(reg, "one", "what both name", &err) && push(reg, "two", "what both name", &err));
-    cleanup_free char *tag = text_format("%s/registry/" REGION "/my-app/_tags/one", dir);
+    CHECK(push(w.reg, "one", "what both name", &err) && push(w.reg, "two", "what both name", &err));
+    cleanup_free char *tag = text_format("%s/registry/" REGION "/my-app/_tags/one", w.dir);
     CHECK(unlink(tag) == 0 && mkdir(tag, 0700) == 0);
-    CHECK(!registry_image_delete(reg, REGION, "my-app", "two", NULL, &err));
-    CHECK(!registry_images(reg, REGION, "my-app", &images, &err));
-    CHECK(is_there(reg, "two"));
-    registry_close(reg);
-    CHECK(file_remove_tree(dir, &err));
+    CHECK(!registry_image_delete(w.reg, REGION, "my-app", "two", NULL, &err));
+    CHECK(!registry_images(w.reg, REGION, "my-app", &images, &err));
+    CHECK(is_there(w.reg, "two"));
 }
 
 /* Somebody has brought it and given it its name, and has yet to flush that. */
 TEST(a_layer_that_was_mounted_is_there_after_a_power_cut)
 {
-    char dir[] = "/tmp/naru-mount-XXXXXX", keep[64];
-    struct registry *reg = open_with_repository(dir);
+    REGISTRY(w);
+    cleanup_free char *keep = text_format("%s/keep", w.dir);
     cleanup_free char *digest = digest_of(STR("a layer"));
     struct upload *u = NULL;
     struct err err = {0};
     bool is_new;
 
-    snprintf(keep, sizeof keep, "%s/keep", dir);
     CHECK(mkdir(keep, 0700) == 0);
     faults_init(keep);
     faults_arm(FAULT_NONE, 0, 0);
-    CHECK(upload_start(reg, REGION, "my-app", "", &u, &err) && upload_add(reg, u, STR("a layer"), &err));
-    CHECK(blob_commit(reg, u->fd, u->path, u->size, str_of(digest), &is_new, &err) && is_new);
-    CHECK(layer_mount(reg, REGION, "my-app", str_of(digest), &err));
+    CHECK(upload_start(w.reg, REGION, "my-app", "", &u, &err) && upload_add(w.reg, u, STR("a layer"), &err));
+    CHECK(blob_commit(w.reg, u->fd, u->path, u->size, str_of(digest), &is_new, &err) && is_new);
+    CHECK(layer_mount(w.reg, REGION, "my-app", str_of(digest), &err));
     faults_power_cut(LOST_ALL);
-    CHECK(blob_size(reg, str_of(digest), NULL));
-    CHECK(layer_is_linked(reg, REGION, "my-app", str_of(digest)));
-    registry_close(reg);
+    CHECK(blob_size(w.reg, str_of(digest), NULL));
+    CHECK(layer_is_linked(w.reg, REGION, "my-app", str_of(digest)));
     munmap(faults, sizeof *faults);
     faults = NULL;
-    CHECK(file_remove_tree(dir, &err));
 }
 
 /* ---- what cannot even be looked at ---- */
@@ -497,54 +478,49 @@ make_blind(const char *path)
 
 TEST(an_image_that_cannot_be_looked_at_is_there)
 {
-    char dir[] = "/tmp/naru-blind-XXXXXX", digest[REGISTRY_DIGEST_SIZE];
-    struct registry *reg = open_with_repository(dir);
+    REGISTRY(w);
+    char digest[REGISTRY_DIGEST_SIZE];
     cleanup_json struct json *immutable = json_object();
     struct registry_gc gc = {0};
     struct err err = {0};
 
     json_set(immutable, "imageTagMutability", json_text("IMMUTABLE"));
-    CHECK(registry_repository_create(reg, REGION, "fixed", immutable, &err));
-    CHECK(push(reg, "stays", "what is there", &err) && registry_resolve(reg, REGION, "my-app", "stays", digest, &err));
-    cleanup_free char *record = image_record_path(reg, REGION, "my-app", str_of(digest));
-    cleanup_free char *fixed = text_format("%s/registry/" REGION "/fixed/_manifests/%s", dir, digest + 7);
-    cleanup_free char *tag = text_format("%s/registry/" REGION "/fixed/_tags/stays", dir);
-    cleanup_free char *blob = blob_path(reg, str_of(digest));
+    CHECK(registry_repository_create(w.reg, REGION, "fixed", immutable, &err));
+    CHECK(push(w.reg, "stays", "what is there", &err) && registry_resolve(w.reg, REGION, "my-app", "stays", digest, &err));
+    cleanup_free char *record = image_record_path(w.reg, REGION, "my-app", str_of(digest));
+    cleanup_free char *fixed = text_format("%s/registry/" REGION "/fixed/_manifests/%s", w.dir, digest + 7);
+    cleanup_free char *tag = text_format("%s/registry/" REGION "/fixed/_tags/stays", w.dir);
+    cleanup_free char *blob = blob_path(w.reg, str_of(digest));
     CHECK(file_write_atomic(tag, str_of(digest), 0640, &err));
     make_blind(fixed);
     /* Its tag is not free. */
     const struct registry_put put = {.manifest = STR("{}"), .media_type = STR("application/x"), .tag = "stays"};
-    CHECK(!registry_manifest_put(reg, REGION, "fixed", &put, digest, &err));
+    CHECK(!registry_manifest_put(w.reg, REGION, "fixed", &put, digest, &err));
     CHECK_EQ(err.code, ERR_IMAGE_TAG_EXISTS);
     /* What it needs is no garbage, as it would be of one that has just been deleted. */
     make_blind(record);
     CHECK_EQ(unlink(blob), 0);
-    CHECK(!registry_collect(reg, NULL, 0, 1, clock_wall_ms() + 10000, &gc, &err));
+    CHECK(!registry_collect(w.reg, NULL, 0, 1, clock_wall_ms() + 10000, &gc, &err));
     cleanup_free char *layer = digest_of(STR("what is there"));
-    CHECK(blob_size(reg, str_of(layer), NULL));
-    registry_close(reg);
-    CHECK(file_remove_tree(dir, &err));
+    CHECK(blob_size(w.reg, str_of(layer), NULL));
 }
 
 TEST(a_repository_that_cannot_be_looked_at_is_not_made_anew)
 {
-    char dir[] = "/tmp/naru-blind-XXXXXX";
-    struct registry *reg = open_with_repository(dir);
+    REGISTRY(w);
     struct registry_gc gc = {0};
     struct err err = {0};
 
-    CHECK(push(reg, "stays", "what is there", &err));
-    registry_close(reg);
-    reg = open_registry(dir); /* and has not looked */
-    cleanup_free char *description = repository_path(reg, REGION, "my-app", "_repository.json");
+    CHECK(push(w.reg, "stays", "what is there", &err));
+    registry_close(w.reg);
+    w.reg = open_registry(w.dir); /* and has not looked */
+    cleanup_free char *description = repository_path(w.reg, REGION, "my-app", "_repository.json");
     make_blind(description);
-    CHECK(!registry_repository_create(reg, REGION, "my-app", NULL, &err));
+    CHECK(!registry_repository_create(w.reg, REGION, "my-app", NULL, &err));
     CHECK_EQ(err.code, ERR_REPOSITORY_EXISTS);
-    CHECK(registry_collect(reg, NULL, 0, 1, clock_wall_ms() + 10000, &gc, &err));
+    CHECK(registry_collect(w.reg, NULL, 0, 1, clock_wall_ms() + 10000, &gc, &err));
     CHECK_EQ(gc.blobs_removed, 0);
-    CHECK(is_there(reg, "stays"));
-    registry_close(reg);
-    CHECK(file_remove_tree(dir, &err));
+    CHECK(is_there(w.reg, "stays"));
 }
 
 static bool
@@ -556,22 +532,20 @@ change_nothing(void *arg, struct json *document, struct err *err)
 
 TEST(settings_that_cannot_be_looked_at_are_not_none)
 {
-    char dir[] = "/tmp/naru-blind-XXXXXX";
-    struct registry *reg = open_with_repository(dir);
-    cleanup_free char *settings = text_format("%s/registry/" REGION "/_registry.json", dir);
-    cleanup_free char *quota = repository_path(reg, REGION, "my-app", "_quota");
-    cleanup_free char *key = text_dup(reg->key_path);
+    REGISTRY(w);
+    cleanup_free char *settings = text_format("%s/registry/" REGION "/_registry.json", w.dir);
+    cleanup_free char *quota = repository_path(w.reg, REGION, "my-app", "_quota");
+    cleanup_free char *key = text_dup(w.reg->key_path);
     struct registry_quota found;
     struct stat st;
     struct err err = {0};
 
     make_blind(settings);
     make_blind(quota);
-    CHECK(!registry_document_change(reg, REGION, change_nothing, NULL, &err));
+    CHECK(!registry_document_change(w.reg, REGION, change_nothing, NULL, &err));
     CHECK(lstat(settings, &st) == 0 && S_ISLNK(st.st_mode)); /* they are not written over */
-    CHECK(!registry_quota_get(reg, REGION, "my-app", &found, &err));
-    registry_close(reg);
+    CHECK(!registry_quota_get(w.reg, REGION, "my-app", &found, &err));
+    registry_close(TAKE(w.reg));
     make_blind(key);
-    CHECK(registry_open(dir, ACCOUNT, REGION, &err) == NULL); /* nor is the key that all tokens are signed with */
-    CHECK(file_remove_tree(dir, &err));
+    CHECK(registry_open(w.dir, ACCOUNT, REGION, &err) == NULL); /* nor is the key that all tokens are signed with */
 }

@@ -1,17 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* Policies: what AWS's evaluation says about a request, and which documents are none. */
-#include "check.h"
+#include "registry_world.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 
-#include "base/clock.h"
-#include "io/file.h"
 #include "registry/policy.h"
-#include "registry/registry.h"
 
-#define REGION "ap-northeast-2"
 #define ROOT "arn:aws:iam::000000000000:root"
 #define ALICE "arn:aws:iam::000000000000:user/alice"
 #define BOB "arn:aws:iam::111111111111:role/bob"
@@ -286,118 +282,102 @@ door(struct registry *reg, const char *repository, const char *action, const cha
 
 TEST(who_assumes_a_role_does_not_leave_behind_what_is_denied_to_him)
 {
-    char dir[] = "/tmp/naru-policy-XXXXXX";
+    REGISTRY(w);
     struct err err = {0};
 
-    CHECK(mkdtemp(dir) != NULL);
-    struct registry *reg = registry_open(dir, "000000000000", REGION, &err);
-    CHECK(reg != NULL && registry_repository_create(reg, REGION, "team/web", NULL, &err));
-    CHECK(registry_policy_set(reg, REGION, "team/web",
+    CHECK(registry_repository_create(w.reg, REGION, "team/web", NULL, &err));
+    CHECK(registry_policy_set(w.reg, REGION, "team/web",
                               "{\"Statement\":[{\"Effect\":\"Deny\",\"Principal\":{\"AWS\":\"" ALICE "\"},\"Action\":\"*\"},"
                               "{\"Effect\":\"Allow\",\"Principal\":{\"AWS\":\"arn:aws:iam::000000000000:role/deploy\"},"
                               "\"Action\":\"ecr:ListImages\"}]}", &err));
     struct registry_caller caller = {.principal = SESSION};
-    CHECK_EQ(registry_policy_says(reg, REGION, "team/web", "ecr:ListImages", &caller, 0), REGISTRY_ALLOWS);
-    CHECK_EQ(registry_policy_says(reg, REGION, "team/web", "ecr:PutImage", &caller, 0), REGISTRY_SAYS_NOTHING);
+    CHECK_EQ(registry_policy_says(w.reg, REGION, "team/web", "ecr:ListImages", &caller, 0), REGISTRY_ALLOWS);
+    CHECK_EQ(registry_policy_says(w.reg, REGION, "team/web", "ecr:PutImage", &caller, 0), REGISTRY_SAYS_NOTHING);
     caller.holder = BOB;
-    CHECK_EQ(registry_policy_says(reg, REGION, "team/web", "ecr:ListImages", &caller, 0), REGISTRY_ALLOWS);
+    CHECK_EQ(registry_policy_says(w.reg, REGION, "team/web", "ecr:ListImages", &caller, 0), REGISTRY_ALLOWS);
     caller.holder = ALICE;
-    CHECK_EQ(registry_policy_says(reg, REGION, "team/web", "ecr:ListImages", &caller, 0), REGISTRY_DENIES);
-    registry_close(reg);
-    CHECK(file_remove_tree(dir, &err));
+    CHECK_EQ(registry_policy_says(w.reg, REGION, "team/web", "ecr:ListImages", &caller, 0), REGISTRY_DENIES);
 }
 
 /* As in AWS. */
 TEST(referrers_are_listed_by_who_may_get_the_image)
 {
-    char dir[] = "/tmp/naru-policy-XXXXXX";
+    REGISTRY(w);
     struct err err = {0};
 
-    CHECK(mkdtemp(dir) != NULL);
-    struct registry *reg = registry_open(dir, "000000000000", REGION, &err);
-    CHECK(reg != NULL && registry_repository_create(reg, REGION, "team/web", NULL, &err));
-    CHECK(registry_policy_set(reg, REGION, "team/web",
+    CHECK(registry_repository_create(w.reg, REGION, "team/web", NULL, &err));
+    CHECK(registry_policy_set(w.reg, REGION, "team/web",
                               "{\"Statement\":[{\"Effect\":\"Deny\",\"Principal\":{\"AWS\":\"" BOB "\"},\"Action\":\"ecr:BatchGetImage\"},"
                               "{\"Effect\":\"Allow\",\"Principal\":\"*\",\"Action\":\"ecr:ListImageReferrers\"}]}", &err));
-    CHECK_EQ(door(reg, "team/web", "ecr:ListImageReferrers", ALICE), REGISTRY_ALLOWS);
-    CHECK_EQ(door(reg, "team/web", "ecr:ListImageReferrers", BOB), REGISTRY_DENIES);
-    CHECK(registry_policy_set(reg, REGION, "team/web",
+    CHECK_EQ(door(w.reg, "team/web", "ecr:ListImageReferrers", ALICE), REGISTRY_ALLOWS);
+    CHECK_EQ(door(w.reg, "team/web", "ecr:ListImageReferrers", BOB), REGISTRY_DENIES);
+    CHECK(registry_policy_set(w.reg, REGION, "team/web",
                               "{\"Statement\":[{\"Effect\":\"Allow\",\"Principal\":\"*\",\"Action\":\"ecr:BatchGetImage\"},"
                               "{\"Effect\":\"Deny\",\"Principal\":{\"AWS\":\"" BOB "\"},\"Action\":\"ecr:ListImageReferrers\"}]}", &err));
-    CHECK_EQ(door(reg, "team/web", "ecr:ListImageReferrers", ALICE), REGISTRY_ALLOWS);
-    CHECK_EQ(door(reg, "team/web", "ecr:ListImageReferrers", BOB), REGISTRY_DENIES);
-    CHECK_EQ(door(reg, "team/web", "ecr:ListImages", ALICE), REGISTRY_SAYS_NOTHING);
-    registry_close(reg);
-    CHECK(file_remove_tree(dir, &err));
+    CHECK_EQ(door(w.reg, "team/web", "ecr:ListImageReferrers", ALICE), REGISTRY_ALLOWS);
+    CHECK_EQ(door(w.reg, "team/web", "ecr:ListImageReferrers", BOB), REGISTRY_DENIES);
+    CHECK_EQ(door(w.reg, "team/web", "ecr:ListImages", ALICE), REGISTRY_SAYS_NOTHING);
 }
 
 /* Then a condition on them would not keep anybody out. */
 TEST(tags_that_cannot_be_read_let_nobody_in)
 {
-    char dir[] = "/tmp/naru-policy-XXXXXX";
+    REGISTRY(w);
+    cleanup_json struct json *secret = json_parse(STR("{\"tags\":[{\"Key\":\"stage\",\"Value\":\"prod\"}]}"), NULL);
     struct err err = {0};
 
-    CHECK(mkdtemp(dir) != NULL);
-    struct registry *reg = registry_open(dir, "000000000000", REGION, &err);
-    cleanup_json struct json *secret = json_parse(STR("{\"tags\":[{\"Key\":\"stage\",\"Value\":\"prod\"}]}"), NULL);
-    CHECK(reg != NULL && registry_repository_create(reg, REGION, "team/web", secret, &err));
-    CHECK(registry_policy_set(reg, REGION, "team/web",
+    CHECK(registry_repository_create(w.reg, REGION, "team/web", secret, &err));
+    CHECK(registry_policy_set(w.reg, REGION, "team/web",
                               "{\"Statement\":[{\"Effect\":\"Deny\",\"Principal\":\"*\",\"Action\":\"ecr:PutImage\","
                               "\"Condition\":{\"StringEquals\":{\"ecr:ResourceTag/stage\":\"prod\"}}},"
                               "{\"Effect\":\"Allow\",\"Principal\":\"*\",\"Action\":\"ecr:DescribeImages\","
                               "\"Condition\":{\"StringNotEquals\":{\"ecr:ResourceTag/stage\":\"prod\"}}},"
                               "{\"Effect\":\"Allow\",\"Principal\":\"*\",\"Action\":\"ecr:ListImages\"}]}", &err));
     for (int i = 0; i < 2; i++) { /* the second time they cannot be read */
-        CHECK_EQ(door(reg, "team/web", "ecr:PutImage", ALICE), REGISTRY_DENIES);
-        CHECK_EQ(door(reg, "team/web", "ecr:DescribeImages", ALICE), REGISTRY_SAYS_NOTHING);
-        CHECK_EQ(door(reg, "team/web", "ecr:ListImages", ALICE), REGISTRY_ALLOWS);
-        registry_close(reg);
-        cleanup_free char *path = text_format("%s/registry/" REGION "/team/web/_repository.json", dir);
+        CHECK_EQ(door(w.reg, "team/web", "ecr:PutImage", ALICE), REGISTRY_DENIES);
+        CHECK_EQ(door(w.reg, "team/web", "ecr:DescribeImages", ALICE), REGISTRY_SAYS_NOTHING);
+        CHECK_EQ(door(w.reg, "team/web", "ecr:ListImages", ALICE), REGISTRY_ALLOWS);
+        registry_close(w.reg);
+        cleanup_free char *path = text_format("%s/registry/" REGION "/team/web/_repository.json", w.dir);
         CHECK(file_write_atomic(path, STR("{"), 0600, &err));
-        reg = registry_open(dir, "000000000000", REGION, &err);
-        CHECK(reg != NULL);
+        w.reg = registry_open(w.dir, ACCOUNT, REGION, &err);
+        CHECK(w.reg != NULL);
     }
-    registry_close(reg);
-    CHECK(file_remove_tree(dir, &err));
 }
 
 TEST(policies_are_kept_and_asked)
 {
-    char dir[] = "/tmp/naru-policy-XXXXXX";
+    REGISTRY(w);
     struct err err = {0};
     cleanup(strbuf_done) struct strbuf text = {0};
 
-    CHECK(mkdtemp(dir) != NULL);
-    struct registry *reg = registry_open(dir, "000000000000", REGION, &err);
-    CHECK(reg != NULL && registry_repository_create(reg, REGION, "team/web", NULL, &err));
-    CHECK(!registry_policy_get(reg, REGION, "team/web", &text, &err));
+    CHECK(registry_repository_create(w.reg, REGION, "team/web", NULL, &err));
+    CHECK(!registry_policy_get(w.reg, REGION, "team/web", &text, &err));
     CHECK_EQ(err.code, ERR_ECR_POLICY_NOT_FOUND);
-    CHECK(!registry_policy_set(reg, REGION, NULL, NULL, &err));
+    CHECK(!registry_policy_set(w.reg, REGION, NULL, NULL, &err));
     CHECK_EQ(err.code, ERR_ECR_REGISTRY_POLICY_NOT_FOUND);
-    CHECK_EQ(door(reg, "team/web", "ecr:PutImage", ALICE), REGISTRY_SAYS_NOTHING);
-    CHECK(registry_policy_set(reg, REGION, NULL, DENY_REGISTRY, &err));
-    CHECK_EQ(door(reg, "team/web", "ecr:PutImage", ALICE), REGISTRY_DENIES);
-    CHECK_EQ(door(reg, "other", "ecr:PutImage", ALICE), REGISTRY_SAYS_NOTHING);
-    CHECK(registry_policy_set(reg, REGION, NULL, NULL, &err));
-    CHECK(registry_policy_set(reg, REGION, "team/web", DENY_PUT, &err));
-    CHECK(registry_policy_get(reg, REGION, "team/web", &text, &err));
+    CHECK_EQ(door(w.reg, "team/web", "ecr:PutImage", ALICE), REGISTRY_SAYS_NOTHING);
+    CHECK(registry_policy_set(w.reg, REGION, NULL, DENY_REGISTRY, &err));
+    CHECK_EQ(door(w.reg, "team/web", "ecr:PutImage", ALICE), REGISTRY_DENIES);
+    CHECK_EQ(door(w.reg, "other", "ecr:PutImage", ALICE), REGISTRY_SAYS_NOTHING);
+    CHECK(registry_policy_set(w.reg, REGION, NULL, NULL, &err));
+    CHECK(registry_policy_set(w.reg, REGION, "team/web", DENY_PUT, &err));
+    CHECK(registry_policy_get(w.reg, REGION, "team/web", &text, &err));
     CHECK_TEXT(strbuf_cstr(&text), DENY_PUT);
-    CHECK_EQ(door(reg, "team/web", "ecr:ListImages", ROOT), REGISTRY_DENIES);
-    CHECK_EQ(door(reg, "team/web", "ecr:DeleteRepositoryPolicy", ALICE), REGISTRY_DENIES);
-    CHECK_EQ(door(reg, "team/web", "ecr:DeleteRepositoryPolicy", ROOT), REGISTRY_ALLOWS);
-    CHECK_EQ(door(reg, "../team/web", "ecr:ListImages", ALICE), REGISTRY_SAYS_NOTHING);
+    CHECK_EQ(door(w.reg, "team/web", "ecr:ListImages", ROOT), REGISTRY_DENIES);
+    CHECK_EQ(door(w.reg, "team/web", "ecr:DeleteRepositoryPolicy", ALICE), REGISTRY_DENIES);
+    CHECK_EQ(door(w.reg, "team/web", "ecr:DeleteRepositoryPolicy", ROOT), REGISTRY_ALLOWS);
+    CHECK_EQ(door(w.reg, "../team/web", "ecr:ListImages", ALICE), REGISTRY_SAYS_NOTHING);
     /* It goes with its repository. */
-    CHECK(registry_repository_delete(reg, REGION, "team/web", true, &err));
-    CHECK(registry_repository_create(reg, REGION, "team/web", NULL, &err));
-    CHECK_EQ(door(reg, "team/web", "ecr:ListImages", ALICE), REGISTRY_SAYS_NOTHING);
+    CHECK(registry_repository_delete(w.reg, REGION, "team/web", true, &err));
+    CHECK(registry_repository_create(w.reg, REGION, "team/web", NULL, &err));
+    CHECK_EQ(door(w.reg, "team/web", "ecr:ListImages", ALICE), REGISTRY_SAYS_NOTHING);
     /* One that cannot be read lets nobody in. */
-    cleanup_free char *path = text_format("%s/registry/" REGION "/team/web/_policy.json", dir);
-    registry_close(reg);
+    cleanup_free char *path = text_format("%s/registry/" REGION "/team/web/_policy.json", w.dir);
+    registry_close(w.reg);
     CHECK(file_write_atomic(path, STR("{"), 0600, &err));
-    reg = registry_open(dir, "000000000000", REGION, &err);
-    CHECK_EQ(door(reg, "team/web", "ecr:ListImages", ALICE), REGISTRY_DENIES);
-    registry_close(reg);
-    CHECK(file_remove_tree(dir, &err));
+    w.reg = registry_open(w.dir, ACCOUNT, REGION, &err);
+    CHECK_EQ(door(w.reg, "team/web", "ecr:ListImages", ALICE), REGISTRY_DENIES);
 }
 
 #define MADE 16
@@ -434,29 +414,27 @@ looks_for_one_without_its_policy(void *arg)
 /* The layers of a push come at once: all but the first find a repository that is just being made. */
 TEST(a_repository_is_never_there_without_the_policy_of_its_template)
 {
-    char dir[] = "/tmp/naru-policy-XXXXXX", name[32];
+    REGISTRY(w);
+    struct watched seen = {.reg = w.reg};
+    char name[32];
     struct err err = {0};
     pthread_t thread;
     cleanup_json struct json *templates = json_array();
     struct json *one = json_object();
 
-    CHECK(mkdtemp(dir) != NULL);
-    struct watched w = {.reg = registry_open(dir, "000000000000", REGION, &err)};
     json_set(one, "prefix", json_text("team"));
     json_set(one, "repositoryPolicy", json_text(DENY_PUT));
     json_set(one, "appliedFor", json_parse(STR("[\"CREATE_ON_PUSH\"]"), &err));
     json_append(templates, one);
     cleanup_free char *text = json_format(templates);
-    CHECK(w.reg != NULL && registry_document_change(w.reg, REGION, template_set, text, &err));
-    CHECK(pthread_create(&thread, NULL, looks_for_one_without_its_policy, &w) == 0);
+    CHECK(registry_document_change(w.reg, REGION, template_set, text, &err));
+    CHECK(pthread_create(&thread, NULL, looks_for_one_without_its_policy, &seen) == 0);
     for (int i = 0; i < MADE; i++) {
         snprintf(name, sizeof name, "team/app%d", i);
         CHECK(registry_create_by_template(w.reg, REGION, name, "CREATE_ON_PUSH", &err));
         CHECK_EQ(door(w.reg, name, "ecr:InitiateLayerUpload", ALICE), REGISTRY_DENIES);
-        atomic_store(&w.current, i + 1);
+        atomic_store(&seen.current, i + 1);
     }
     CHECK(pthread_join(thread, NULL) == 0);
-    CHECK_EQ(w.bare, 0);
-    registry_close(w.reg);
-    CHECK(file_remove_tree(dir, &err));
+    CHECK_EQ(seen.bare, 0);
 }

@@ -201,14 +201,17 @@ rules_set(void *arg, struct json *document, struct err *err)
 
 /* "slow/..." and "good/..." stand for two upstreams. */
 static void
-rules_store(struct world *w, const struct upstream *slow, const struct upstream *good)
+upstreams_open(struct world *w, struct upstream *slow, struct upstream *good)
 {
+    cleanup_free char *rules = NULL;
     struct err err = {0};
-    cleanup_free char *rules = text_format(
-        "[{\"ecrRepositoryPrefix\":\"slow\",\"upstreamRegistryUrl\":\"http://localhost:%u\"},"
-        "{\"ecrRepositoryPrefix\":\"good\",\"upstreamRegistryUrl\":\"http://localhost:%u\"}]",
-        slow->port, good->port);
 
+    upstream_open(slow);
+    upstream_open(good);
+    rules = text_format("[{\"ecrRepositoryPrefix\":\"slow\",\"upstreamRegistryUrl\":\"http://localhost:%u\"},"
+                        "{\"ecrRepositoryPrefix\":\"good\",\"upstreamRegistryUrl\":\"http://localhost:%u\"}]",
+                        slow->port, good->port);
+    registry_start_pulling(w->reg);
     CHECK(registry_document_change(w->reg, REGION, rules_set, rules, &err));
 }
 
@@ -236,11 +239,8 @@ TEST(an_upstream_that_hangs_holds_up_no_other_one)
     REGISTRY(w);
     cleanup(upstream_close) struct upstream slow, good;
 
-    upstream_open(&slow);
-    upstream_open(&good);
+    upstreams_open(&w, &slow, &good);
     atomic_store(&slow.holds_blobs, true);
-    registry_start_pulling(w.reg);
-    rules_store(&w, &slow, &good);
     CHECK(pull(&w, "slow/app") && pull(&w, "slow/other"));
     while (atomic_load(&slow.asked) < 3) /* two manifests, and the importer's first blob */
         clock_sleep_ms(5);
@@ -259,10 +259,7 @@ TEST(what_cannot_be_read_is_brought_once_more)
     struct err err = {0};
     const int64_t end_ms = clock_monotonic_ms() + 60000;
 
-    upstream_open(&slow);
-    upstream_open(&good);
-    registry_start_pulling(w.reg);
-    rules_store(&w, &slow, &good);
+    upstreams_open(&w, &slow, &good);
     CHECK(pull(&w, "good/app"));
     wait_image(&w, "good/app");
     CHECK(registry_resolve(w.reg, REGION, "good/app", "v1", digest, &err));
@@ -282,10 +279,7 @@ TEST(a_tag_that_is_not_upstream_is_asked_for_once)
     cleanup(upstream_close) struct upstream one, good;
     struct err err = {0};
 
-    upstream_open(&one);
-    upstream_open(&good);
-    registry_start_pulling(w.reg);
-    rules_store(&w, &one, &good);
+    upstreams_open(&w, &one, &good);
     atomic_store(&one.lacks_tags, true);
     CHECK(!pull_manifest(w.reg, REGION, "slow/app", "v1", /* imports= */ false, &err)); /* docker's HEAD */
     CHECK_EQ(err.code, ERR_IMAGE_NOT_FOUND);
@@ -353,10 +347,7 @@ TEST(who_asks_for_the_same_meanwhile_waits_for_the_answer)
     REGISTRY(w);
     cleanup(upstream_close) struct upstream slow, good;
 
-    upstream_open(&slow);
-    upstream_open(&good);
-    registry_start_pulling(w.reg);
-    rules_store(&w, &slow, &good);
+    upstreams_open(&w, &slow, &good);
     ask_together(&w, &slow, /* is_there= */ false);
     CHECK_EQ(atomic_load(&slow.asked), 1);
     CHECK(w.reg->pull->askings == NULL);
@@ -367,10 +358,7 @@ TEST(so_does_who_asks_for_what_is_there)
     REGISTRY(w);
     cleanup(upstream_close) struct upstream slow, good;
 
-    upstream_open(&slow);
-    upstream_open(&good);
-    registry_start_pulling(w.reg);
-    rules_store(&w, &slow, &good);
+    upstreams_open(&w, &slow, &good);
     ask_together(&w, &slow, /* is_there= */ true);
     wait_image(&w, "slow/app");
     CHECK_EQ(atomic_load(&slow.asked), 2); /* and its one blob */
@@ -417,10 +405,7 @@ TEST(what_is_imported_already_is_pending_no_more)
     cleanup(upstream_close) struct upstream slow, good;
     char digest[REGISTRY_DIGEST_SIZE];
 
-    upstream_open(&slow);
-    upstream_open(&good);
-    registry_start_pulling(w.reg);
-    rules_store(&w, &slow, &good);
+    upstreams_open(&w, &slow, &good);
     CHECK(pull(&w, "good/app"));
     wait_image(&w, "good/app");
     wait_nothing_pending(w.reg->pull);
@@ -494,10 +479,7 @@ TEST(more_blobs_than_an_upstream_may_send_wait_for_their_turn)
     cleanup(upstream_close) struct upstream slow, good;
     struct one_of_many crowd[CROWD], other = {.w = &w, .from = &good, .prefix = "good"};
 
-    upstream_open(&slow);
-    upstream_open(&good);
-    registry_start_pulling(w.reg);
-    rules_store(&w, &slow, &good);
+    upstreams_open(&w, &slow, &good);
     atomic_store(&slow.holds_blobs, true);
     crowd_start(crowd, &w, &slow, "slow");
     wait_count(&w, &w.reg->pull->flight_count, PULL_FLIGHTS_OF_ONE_MAX);
@@ -524,10 +506,7 @@ TEST(an_upstream_that_is_gone_is_gone_for_all_who_wait)
     struct one_of_many crowd[CROWD];
     int refused = 0;
 
-    upstream_open(&slow);
-    upstream_open(&good);
-    registry_start_pulling(w.reg);
-    rules_store(&w, &slow, &good);
+    upstreams_open(&w, &slow, &good);
     atomic_store(&slow.holds_blobs, true);
     crowd_start(crowd, &w, &slow, "slow");
     wait_count(&w, &w.reg->pull->waiting_count, CROWD - PULL_FLIGHTS_OF_ONE_MAX);
@@ -581,10 +560,7 @@ TEST(a_blob_that_nobody_waits_for_any_more_loses_its_turn)
     cleanup(upstream_close) struct upstream slow, good;
     struct err err = {0};
 
-    upstream_open(&slow);
-    upstream_open(&good);
-    registry_start_pulling(w.reg);
-    rules_store(&w, &slow, &good);
+    upstreams_open(&w, &slow, &good);
     upstream_fill(&w, &slow);
     struct flight *f = flight_ask(&w, &slow, "slow", 100, &err), *same = flight_ask(&w, &slow, "slow", 100, &err);
     CHECK(f != NULL && same == f);
@@ -602,10 +578,7 @@ TEST(a_client_that_leaves_gives_its_turn_away)
     struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     struct err err = {0};
 
-    upstream_open(&slow);
-    upstream_open(&good);
-    registry_start_pulling(w.reg);
-    rules_store(&w, &slow, &good);
+    upstreams_open(&w, &slow, &good);
     upstream_fill(&w, &slow);
     CHECK(repository_ensure(w.reg, REGION, "slow/app", "PULL_THROUGH_CACHE", &err));
     at.sin_port = htons((uint16_t)w.port);
@@ -630,10 +603,7 @@ TEST(an_upstreams_queue_is_not_the_others)
     struct one_of_many other = {.w = &w, .from = &good, .prefix = "good"};
     struct err err = {0};
 
-    upstream_open(&slow);
-    upstream_open(&good);
-    registry_start_pulling(w.reg);
-    rules_store(&w, &slow, &good);
+    upstreams_open(&w, &slow, &good);
     upstream_fill(&w, &slow);
     for (int i = 0; i < PULL_WAITING_OF_ONE_MAX; i++) {
         waiting[i] = flight_ask(&w, &slow, "slow", 100 + i, &err);
@@ -683,10 +653,7 @@ TEST(who_waits_for_one_blob_sleeps_while_others_arrive)
     cleanup(upstream_close) struct upstream slow, good;
     struct sleeper s = {.one = {.w = &w, .from = &slow, .prefix = "slow", .number = 0}};
 
-    upstream_open(&slow);
-    upstream_open(&good);
-    registry_start_pulling(w.reg);
-    rules_store(&w, &slow, &good);
+    upstreams_open(&w, &slow, &good);
     atomic_store(&slow.holds_blobs, true);
     CHECK_EQ(pthread_create(&s.one.thread, NULL, sleep_and_count, &s), 0);
     while (!atomic_load(&s.is_asleep) || slow.held_count < 1)
@@ -724,10 +691,7 @@ TEST(while_one_asks_a_hanging_upstream_all_others_get_what_is_here)
     cleanup(upstream_close) struct upstream slow, good;
     pthread_t first;
 
-    upstream_open(&slow);
-    upstream_open(&good);
-    registry_start_pulling(w.reg);
-    rules_store(&w, &slow, &good);
+    upstreams_open(&w, &slow, &good);
     CHECK(pull(&w, "slow/app"));
     wait_image(&w, "slow/app");
     wait_nothing_pending(w.reg->pull); /* it is marked by then; what is pending is imported by who asks */
