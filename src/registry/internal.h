@@ -311,8 +311,9 @@ bool image_manifest_read(struct registry *reg, const char *region, const char *r
                    const char *reference, bool archived_too, struct strbuf *bytes_out,
                    char digest_out[static REGISTRY_DIGEST_SIZE], char *media_type_out,
                    bool *is_archived_out, struct err *err) MUST_CHECK;
-/* Calls `call` for every manifest of the repository, parsed, or NULL if its bytes cannot be read; stops at false. `known` (may be NULL) has the digests of
- * those that are passed over, and gets those that were not: their bytes are the same for ever. */
+/* Calls `call` for every manifest of the repository, parsed, or NULL if its bytes cannot be read; stops at false.
+ * `known` (may be NULL) has the digests of those that are passed over, and gets those that were not: their bytes are
+ * the same for ever. */
 bool manifests_each(struct registry *reg, const char *region, const char *repository,
                     bool (*call)(void *arg, const char *digest, const struct manifest *m), void *arg,
                     struct json *known, struct err *err) MUST_CHECK;

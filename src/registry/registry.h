@@ -175,9 +175,10 @@ struct registry_caller {
 };
 enum registry_verdict { REGISTRY_SAYS_NOTHING, REGISTRY_ALLOWS, REGISTRY_DENIES };
 /* What the policies of the registry and of the repository (NULL: none is named) say about `action`,
- * such as "ecr:PutImage" (of ListImageReferrers: or about BatchGetImage). The one function for all doors; who has no policy against him still needs a
- * right of his own where REGISTRY_SAYS_NOTHING. A policy that cannot be read denies. The account's root
- * may always read, set and delete policies, so that nobody locks himself out. */
+ * such as "ecr:PutImage" (of ListImageReferrers: or about BatchGetImage). The one function for all doors; who has
+ * no policy against him still needs a right of his own where REGISTRY_SAYS_NOTHING. A policy that cannot be read
+ * denies, and so do tags of the repository that cannot be. The account's root may always read, set and delete
+ * policies, so that nobody locks himself out. */
 enum registry_verdict registry_policy_says(struct registry *reg, const char *region,
                                            const char *repository, const char *action,
                                            const struct registry_caller *caller, int64_t now_ms);
