@@ -101,13 +101,15 @@ wait_for_server(struct up *u, pid_t pid, const char *log, struct err *err)
     return true;
 }
 
-/* Another `naru up` has started it a moment ago, or it runs on another port. */
+/* Another `naru up` has started it a moment ago, or it runs on another port; or it was just killed, and ends. */
 static bool
-wait_for_other(struct up *u, pid_t pid, struct err *err)
+wait_for_other(struct up *u, const char *pid_file, bool *answers, struct err *err)
 {
     const int64_t end_ms = clock_monotonic_ms() + OTHER_START_MS;
+    pid_t pid;
 
-    while (!local_server_answers(&u->config, NULL, 0)) {
+    *answers = false;
+    while ((pid = local_pid_read(pid_file)) != 0 && !*answers) {
         if (clock_monotonic_ms() > end_ms)
             return err_set(
                 err, ERR_USAGE,
@@ -115,6 +117,7 @@ wait_for_other(struct up *u, pid_t pid, struct err *err)
                 "say its --port, or end it first (naru down)",
                 (long)pid, u->data_dir, u->config.endpoint_url);
         clock_sleep_ms(50);
+        *answers = local_server_answers(&u->config, NULL, 0);
     }
     return true;
 }
@@ -128,6 +131,7 @@ start_server(struct up *u, struct err *err)
                       *self = realpath("/proc/self/exe", NULL);
     cleanup_free char *port = text_format("%u", local_port(&u->config));
     const char *const argv[] = {self, "server", "--data-dir", u->data_dir, "--port", port, NULL};
+    bool other_answers;
     pid_t pid;
 
     if (local_server_answers(&u->config, NULL, 0)) {
@@ -142,9 +146,8 @@ start_server(struct up *u, struct err *err)
     }
     if (self == NULL)
         return err_errno(err, "cannot find this program");
-    pid = local_pid_read(pid_file);
-    if (pid != 0)
-        return wait_for_other(u, pid, err);
+    if (!wait_for_other(u, pid_file, &other_answers, err) || other_answers)
+        return other_answers;
     if (!file_make_dirs(folder, 0755, err))
         return err->sys_errno == EACCES
                    ? err_context(err, "run as root, or keep naru's data elsewhere (--data-dir DIR, NARU_DATA_DIR)")

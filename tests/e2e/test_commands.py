@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 import unittest
 import urllib.error
@@ -568,6 +569,20 @@ class UpAndDown(unittest.TestCase):
     def docker(self, kind):
         words = {"containers": ("ps", "-aq"), "networks": ("network", "ls", "-q"), "volumes": ("volume", "ls", "-q")}[kind]
         return harness.DOCKER.run(*words, "--filter", f"label=naru.installation={self.installation}").split()
+
+    def test_a_server_that_is_just_ending_is_waited_for(self):
+        """As one that was killed is for a moment."""
+        data = self.dir / "ending"
+        env = {"NARU_DATA_DIR": str(data), "HOME": str(self.dir)}
+        data.mkdir()
+        self.addCleanup(lambda: run("down", "--purge", **env))
+        ending = subprocess.Popen(["sleep", "1"])
+        started = pathlib.Path(f"/proc/{ending.pid}/stat").read_text().rpartition(")")[2].split()[19]
+        (data / "naru.pid").write_text(f"{ending.pid} {started}\n")
+        threading.Thread(target=ending.wait).start()
+        done = run("up", "--server-only", "--port", str(free_port()), **env)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn("naru is up on", done.stdout)
 
     def test_a_port_that_belongs_to_somebody_else(self):
         data = self.dir / "taken"
